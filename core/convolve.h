@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* libconvolve: N-dimensional convolution and cross-correlation with SciPy's meaning.
+ *
+ * The order of calls: fill a `convolve_spec` (what is asked, shapes only), ask `convolve_cost` what it would cost,
+ * make a plan with `convolve_plan_create`, and either execute it at once with `convolve_plan_execute` or, from as
+ * many threads as you like, stage by stage and tile by tile. The library starts no thread, allocates nothing while
+ * tiles run, writes no file and keeps no state but the table of SIMD routines.
+ *
+ * The definition, for every operation here. Along a convolved axis with input x of length n, kernel k of length m,
+ * stride s, dilation d and `before` cells of boundary in front of the input:
+ *
+ *     output[o] = sum over taps t = 0 .. m-1, in this order, of  kernel'[t] * x[o*s + t*d - before]
+ *
+ * kernel' is k reversed for convolve, k itself (conjugated, where complex) for correlate; x outside 0 .. n-1 is what
+ * the boundary supplies. Several axes: taps in row-major order of kernel'. Every real output is one chain of fused
+ * multiply-adds in that order, starting from +0, so `direct` gives the same bits on every instruction set, thread
+ * count and tile. */
+#ifndef CORE_CONVOLVE_H
+#define CORE_CONVOLVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { CONVOLVE_RANK_MAX = 8, CONVOLVE_ALIGNMENT = 64 };
+
+/* ---- Errors --------------------------------------------------------------------------------------------------- */
+
+/* What went wrong, in the words of the HTTP contract. `slug` names the problem ("shape-mismatch"), `pointer` is the JSON
+ * Pointer of the member at fault ("/kernel", or "" for the whole), `detail` says what was found and what would be
+ * right. `limit` is set only with "too-large": the limit's name, what it allows and what was asked. */
+struct convolve_error {
+    const char *slug; /* a string constant; NULL while nothing is wrong */
+    char pointer[256];
+    char detail[512];
+    const char *limit;
+    uint64_t allowed, requested;
+};
+
+/* Fills `error` (which may be NULL) and returns false, so that a check is one line. */
+bool convolve_fail(struct convolve_error *error, const char *slug, const char *pointer, const char *format, ...)
+    __attribute__((format(printf, 4, 5), cold));
+
+/* ---- Types and shapes ----------------------------------------------------------------------------------------- */
+
+enum convolve_dtype {
+    CONVOLVE_FLOAT64,
+    CONVOLVE_FLOAT32,
+    CONVOLVE_INT64,
+    CONVOLVE_COMPLEX128, /* interleaved pairs of float64 */
+    CONVOLVE_COMPLEX64, /* interleaved pairs of float32 */
+};
+enum { CONVOLVE_DTYPE_COUNT = 5 };
+
+size_t convolve_dtype_bytes(enum convolve_dtype dtype);
+const char *convolve_dtype_name(enum convolve_dtype dtype); /* "float64", ... */
+bool convolve_dtype_is_complex(enum convolve_dtype dtype);
+
+/* Row-major, contiguous. Rank 0 is a single value. */
+struct convolve_shape {
+    unsigned rank;
+    size_t size[CONVOLVE_RANK_MAX];
+};
+
+/* The number of elements; false where it does not fit size_t. */
+bool convolve_shape_count(const struct convolve_shape *shape, size_t *count);
+
+/* One value of any dtype: `integer` for int64, else `real` and, for complex, `imag`. */
+struct convolve_scalar {
+    int64_t integer;
+    double real, imag;
+};
+
+/* ---- What is asked -------------------------------------------------------------------------------------------- */
+
+enum convolve_operation { CONVOLVE_OP_CONVOLVE, CONVOLVE_OP_CORRELATE };
+enum convolve_mode { CONVOLVE_FULL, CONVOLVE_SAME, CONVOLVE_VALID };
+enum convolve_boundary {
+    CONVOLVE_CONSTANT, /* fillvalue */
+    CONVOLVE_WRAP, /* a b c d | a b c d | a b c d */
+    CONVOLVE_SYMMETRIC, /* d c b a | a b c d | d c b a */
+    CONVOLVE_REFLECT, /*   d c b | a b c d | c b a */
+    CONVOLVE_EDGE, /* a a a a | a b c d | d d d d */
+};
+enum convolve_method {
+    CONVOLVE_AUTO,
+    CONVOLVE_DIRECT,
+    CONVOLVE_SEPARABLE,
+    CONVOLVE_FFT,
+    CONVOLVE_OVERLAP_ADD,
+};
+const char *convolve_method_name(enum convolve_method method); /* "direct", ... */
+
+/* An integer for every convolved axis (`scalar`, value[0]), or one per convolved axis in increasing order of the axes.
+ * `given` false stands for the default. */
+struct convolve_per_axis {
+    bool given, scalar;
+    unsigned count;
+    size_t value[CONVOLVE_RANK_MAX];
+};
+
+/* Likewise with a number of cells before and after. */
+struct convolve_padding {
+    bool given, scalar;
+    unsigned count;
+    size_t before[CONVOLVE_RANK_MAX], after[CONVOLVE_RANK_MAX];
+};
+
+/* A request without its values. Everything zero is: convolve, float64, full, constant 0, every axis, auto. Values that
+ * an enum or an unsigned number cannot express (negative strides) are the caller's to refuse; everything else is
+ * checked here, and named in the error. */
+struct convolve_spec {
+    enum convolve_operation operation;
+    enum convolve_dtype dtype; /* of input, kernel and output */
+    struct convolve_shape input, kernel;
+    enum convolve_mode mode;
+    bool mode_given; /* only to refuse `mode` together with `padding` */
+    struct convolve_padding padding;
+    enum convolve_boundary boundary;
+    struct convolve_scalar fillvalue;
+    struct convolve_per_axis stride, dilation; /* each value at least 1 */
+    bool axes_given;
+    unsigned axis_count;
+    int64_t axes[CONVOLVE_RANK_MAX]; /* of the tensor of higher rank; negative ones count from the end */
+    enum convolve_method method;
+    bool ignore_missing; /* a NaN of the input is left out, the rest of the window's weights scaled up */
+    bool max_error_given;
+    double max_error;
+};
+
+/* ---- What it would cost --------------------------------------------------------------------------------------- */
+
+struct convolve_cost {
+    struct convolve_shape output;
+    size_t output_count;
+    enum convolve_method method; /* the one that would run */
+    uint64_t multiply_adds;
+    uint64_t tensor_bytes; /* input, kernel and output */
+    uint64_t scratch_bytes; /* what the plan needs beside them, with `threads` threads */
+};
+
+/* From the spec alone; allocates nothing. Fails with the faults of shapes and members ("shape-mismatch", "invalid-value",
+ * "empty-tensor"), in the order of the contract: members as its tables list them, then shapes. */
+bool convolve_cost(struct convolve_cost *cost, const struct convolve_spec *spec, unsigned threads,
+                   struct convolve_error *error);
+
+/* ---- Plans ---------------------------------------------------------------------------------------------------- */
+
+/* Immutable once created, so threads share it. It does not own the tensors. */
+struct convolve_plan;
+
+/* One execution of a plan. Tensors are row-major, aligned to CONVOLVE_ALIGNMENT, and not written while it runs, but
+ * for `output`. `scratch` has convolve_plan_scratch_bytes, aligned likewise, and need not be zeroed. The results are
+ * set when the last stage has ended. */
+struct convolve_run {
+    const void *input, *kernel;
+    void *output;
+    void *scratch;
+};
+
+/* What only the values tell. */
+struct convolve_outcome {
+    double error_bound; /* no output is further from the exact result; NaN where the result is not finite */
+    bool nonfinite; /* the output holds a NaN or an infinity that was not asked for by `ignore_missing` */
+    size_t nonfinite_index; /* the first such, row-major */
+};
+
+/* `kernel` holds the kernel's values where they are known (methods may depend on them), or is NULL: then the plan
+ * suits every kernel of that shape. The values are read during the call only. */
+bool convolve_plan_create(struct convolve_plan **plan, const struct convolve_spec *spec, const void *kernel,
+                          struct convolve_error *error);
+void convolve_plan_destroy(struct convolve_plan *plan); /* NULL is fine */
+
+const struct convolve_shape *convolve_plan_output(const struct convolve_plan *plan);
+enum convolve_method convolve_plan_method(const struct convolve_plan *plan);
+size_t convolve_plan_scratch_bytes(const struct convolve_plan *plan); /* shared by all threads of one run */
+size_t convolve_plan_tile_scratch_bytes(const struct convolve_plan *plan); /* per thread, beside it; aligned likewise */
+
+/* A plan has stages, run one after another; a stage has tiles, run in any order by any threads. The caller keeps the
+ * order of stages: no tile of a stage starts before every tile of the one before it has returned. A tile takes some
+ * tenths of a millisecond, so that between two of them a caller can look at a deadline. */
+unsigned convolve_plan_stage_count(const struct convolve_plan *plan);
+size_t convolve_plan_tile_count(const struct convolve_plan *plan, unsigned stage);
+void convolve_plan_run_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage,
+                            size_t tile, void *tile_scratch);
+
+/* After the last stage: "integer-overflow" where an int64 result does not fit, "invalid-value" where the bound exceeds
+ * `max_error`, else true and the outcome. */
+bool convolve_plan_finish(const struct convolve_plan *plan, const struct convolve_run *run,
+                          struct convolve_outcome *outcome, struct convolve_error *error);
+
+/* All stages and tiles on this thread, scratch allocated and freed inside. */
+bool convolve_plan_execute(const struct convolve_plan *plan, const void *input, const void *kernel, void *output,
+                           struct convolve_outcome *outcome, struct convolve_error *error);
+
+/* ---- Named kernels -------------------------------------------------------------------------------------------- */
+
+/* The row of one named kernel: sobel_x, gaussian, ... Written for correlation, as image libraries write them. */
+struct convolve_named_kernel {
+    const char *name, *description;
+    unsigned axes_min, axes_max; /* for how many convolved axes it exists */
+    unsigned parameter_count;
+    struct convolve_named_parameter {
+        const char *name; /* "sigma", "size", ... */
+        double standard; /* its default; NaN where it follows from the others */
+    } parameters[4];
+};
+
+size_t convolve_named_kernel_count(void);
+const struct convolve_named_kernel *convolve_named_kernel_at(size_t index);
+const struct convolve_named_kernel *convolve_named_kernel_find(const char *name); /* NULL where there is none */
+
+/* The shape, then the values (float64, row-major) of a named kernel for `axes` axes. `parameters` has one value per row
+ * parameter, NaN for the default. Faults are "invalid-value" at "/NAME" below `pointer` for a parameter, at `pointer` for
+ * the number of axes. */
+bool convolve_named_kernel_shape(const struct convolve_named_kernel *kernel, const double *parameters, unsigned axes,
+                                 const char *pointer, struct convolve_shape *shape, struct convolve_error *error);
+void convolve_named_kernel_values(const struct convolve_named_kernel *kernel, const double *parameters, unsigned axes,
+                                  double *values);
+
+/* ---- SIMD ----------------------------------------------------------------------------------------------------- */
+
+/* Restricts the routines to one instruction set ("scalar", "avx2", "avx512", "neon") or to the best ("auto"). To be
+ * called before any plan is created; false where the CPU does not have it. Without a call it is "auto". */
+bool convolve_simd_select(const char *name);
+const char *convolve_simd_name(void); /* the set in use */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

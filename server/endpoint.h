@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* What the router finds for a path: how a request to it is begun, fed and answered. Endpoints see requests and responses, never
+ * libmicrohttpd. routes.def lists them; nothing else names an endpoint. */
+#ifndef SERVER_ENDPOINT_H
+#define SERVER_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct request;
+struct response;
+struct convolve_error;
+
+enum endpoint_flags {
+    ENDPOINT_COMPUTE = 1, /* counts for rate limits, has a body, may be queued */
+    ENDPOINT_OPEN = 2, /* no API key, no connection limit: health and metrics */
+    ENDPOINT_PAGE = 4, /* no API key: the playground's own files */
+};
+
+enum endpoint_answer {
+    ENDPOINT_FAILED, /* the error is filled; the caller answers with it */
+    ENDPOINT_ANSWERED, /* the response is filled */
+    ENDPOINT_PENDING, /* request->job is filled; complete() is called once it has ended */
+};
+
+struct endpoint {
+    /* The headers are known, no byte of the body is. May be NULL. False: the error is the answer; the body is thrown away. */
+    bool (*begin)(struct request *request, struct convolve_error *error);
+    /* A piece of the body, in order. May be NULL where no body is expected (one that comes is thrown away). False: the error
+     * is the answer; it is remembered, the rest of the body is thrown away. */
+    bool (*feed)(struct request *request, const char *bytes, size_t count, struct convolve_error *error);
+    /* The body is whole. */
+    enum endpoint_answer (*answer)(struct request *request, struct response *response, struct convolve_error *error);
+    /* The job has ended (JOB_COMPLETE), on the connection's own thread. NULL where answer() never returns PENDING. */
+    bool (*complete)(struct request *request, struct response *response, struct convolve_error *error);
+};
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The push parser of request bodies: bytes in pieces of any size, tensors straight into aligned memory, everything else into
+ * a small text (the envelope) for json_read.c. Holds the whole text to RFC 8259. */
+#ifndef SERVER_FORMATS_JSON_TENSOR_H
+#define SERVER_FORMATS_JSON_TENSOR_H
+
+#include "core/convolve.h"
+#include "server/arena.h"
+
+/* The members an endpoint knows. Where `tensor` is set the value may be a tensor in any of its notations. */
+struct json_schema_member {
+    const char *name;
+    bool tensor;
+};
+struct json_schema {
+    const struct json_schema_member *members;
+    size_t count;
+};
+
+/* A tensor as it arrived, before `dtype` is known. Numbers are kept in the widest exact form: int64 while all of them are
+ * integers, float64 from the first that is not. */
+struct json_tensor;
+
+struct json_decoder;
+struct json_body; /* json_read.h */
+
+/* NULL: out of memory (arena->failure). All memory is the arena's. */
+struct json_decoder *json_decoder_create(struct arena *arena, const struct json_schema *schema);
+
+/* False: a fault that nothing later can change (syntax; no memory), and `error` is filled; the rest need not be fed. Other
+ * faults are kept while the rest is checked for syntax, because syntax comes first. `error->slug` "malformed-json" goes with
+ * json_decoder_offset. */
+bool json_decoder_feed(struct json_decoder *decoder, const char *bytes, size_t count, struct convolve_error *error);
+
+/* The body is whole: its members, or the first fault in the order syntax, duplicate, unknown, then what is wrong inside
+ * tensors whatever the dtype (not-a-number, ragged-array, rank above 8). */
+struct json_body *json_decoder_finish(struct json_decoder *decoder, struct convolve_error *error);
+int64_t json_decoder_offset(const struct json_decoder *decoder); /* the byte at fault, or -1 */
+
+#endif

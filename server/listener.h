@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* The only file that knows libmicrohttpd: sockets, TLS, bytes in and out, deadlines of connections, callers that hang up. */
+#ifndef SERVER_LISTENER_H
+#define SERVER_LISTENER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct daemon;
+struct listener;
+
+/* Binds what config->listen says, or takes the sockets in LISTEN_FDS; false: `error` says which address and why. */
+bool listener_start(struct listener **listener, struct daemon *daemon, char *error, size_t error_bytes);
+/* Calls `each` with "http://127.0.0.1:43211" or "unix:PATH" for every address, in order. */
+void listener_addresses(const struct listener *listener, void (*each)(void *context, const char *address),
+                        void *context);
+/* Stops accepting, answers what was accepted, refuses what is new, closes idle connections; returns when none is left or
+ * drain_timeout_ms has passed. daemon->draining is set by the caller before. */
+void listener_drain(struct listener *listener);
+void listener_stop(struct listener *listener); /* frees all; after listener_drain */
+/* To be called after daemon->config was replaced (certificates, limits). */
+void listener_reload(struct listener *listener);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* One request's life: what the headers said, the arena, the body's progress, the job, the times of its phases. Made by the
+ * listener at the first header, seen by endpoints, freed when the answer is out. */
+#ifndef SERVER_REQUEST_H
+#define SERVER_REQUEST_H
+
+#include "core/convolve.h"
+#include "server/arena.h"
+#include "server/pool.h"
+
+struct daemon; /* server/daemon.h: configuration, pool, budget, metrics: what all requests share */
+struct endpoint;
+struct response;
+
+enum request_stage { REQUEST_READING, REQUEST_QUEUED, REQUEST_ANSWERING, REQUEST_ENDED };
+
+struct request {
+    struct daemon *daemon;
+    const struct endpoint *endpoint;
+    const char *route; /* the path as routes.def has it ("/v1/convolve"), for metrics; NULL before routing */
+    const char *method, *path; /* as sent */
+    const char *path_rest; /* what a route that ends in "{...}" has matched; else NULL */
+    char id[132]; /* X-Request-Id */
+    char traceparent[64]; /* the caller's, or "" */
+    struct arena arena;
+    void *state; /* the endpoint's own, from the arena */
+    struct job job; /* filled by an endpoint that answers PENDING */
+
+    uint64_t body_bytes; /* received so far */
+    int64_t error_offset; /* the byte, for malformed-json; else -1 */
+    struct convolve_error error; /* the first fault */
+
+    uint64_t began_ns, received_ns; /* CLOCK_MONOTONIC: first byte known, last byte of the body */
+    uint64_t decode_ns, compute_ns, queue_ns, encode_ns; /* spent in each phase so far */
+    uint64_t deadline_ns; /* from request_timeout_ms; an endpoint may bring it forward (timeout_ms) */
+    unsigned status; /* of the answer, once there is one */
+    const char *log_method; /* the convolution method used, for the log line; NULL: none */
+    void *connection; /* the listener's */
+};
+
+/* A request header by name (case-insensitive), a query parameter by name (decoded); NULL where absent. Query parameters keep
+ * their order: request_query_at returns false past the last. Implemented by the listener. */
+const char *request_header(const struct request *request, const char *name);
+bool request_query_at(const struct request *request, size_t index, const char **name, const char **value);
+
+uint64_t clock_now_ns(void); /* CLOCK_MONOTONIC */
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* An answer under construction: status, headers, and a body that is fixed text, owned text, or a stream that is encoded
+ * in tiles by the pool while it is sent. The listener turns it into bytes; response.c adds the headers every answer has. */
+#ifndef SERVER_RESPONSE_H
+#define SERVER_RESPONSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct request;
+struct convolve_error;
+
+/* A body made piece by piece: piece i is written by `write` into `out` (at most piece_bytes_max) on any thread, several at a
+ * time; the pieces are sent in order. `tail` is sent after the last. */
+struct response_stream {
+    size_t piece_count, piece_bytes_max;
+    size_t (*write)(const struct response_stream *stream, size_t piece, char *out);
+    void *context; /* lives in the request's arena */
+};
+
+struct response {
+    unsigned status;
+    const char *content_type; /* a constant */
+    const char *body; /* fixed text (a constant), or text in the request's arena */
+    size_t body_bytes;
+    bool has_stream;
+    struct response_stream stream; /* sent after `body`, before `tail` */
+    const char *tail;
+    size_t tail_bytes;
+    struct response_header {
+        const char *name, *value;
+    } headers[12]; /* besides the usual ones; values live with the arena */
+    unsigned header_count;
+    bool close; /* close the connection after it */
+};
+
+void response_text(struct response *response, unsigned status, const char *content_type, const char *body,
+                   size_t body_bytes);
+void response_header(struct response *response, const char *name, const char *value);
+
+#endif
