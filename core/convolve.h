@@ -138,6 +138,7 @@ struct convolve_cost {
     struct convolve_shape output;
     size_t output_count;
     enum convolve_method method; /* the one that would run */
+    bool exchanged; /* `valid`, and input and kernel have changed places */
     uint64_t multiply_adds;
     uint64_t tensor_bytes; /* input, kernel and output */
     uint64_t scratch_bytes; /* what the plan needs beside them, with `threads` threads */

@@ -33,6 +33,9 @@ struct endpoint {
     enum endpoint_answer (*answer)(struct request *request, struct response *response, struct convolve_error *error);
     /* The job has ended (JOB_COMPLETE), on the connection's own thread. NULL where answer() never returns PENDING. */
     bool (*complete)(struct request *request, struct response *response, struct convolve_error *error);
+    /* Once, when the request has ended in whatever way and its job with it, before the arena is released: frees what is
+     * not the arena's. May be NULL. */
+    void (*release)(struct request *request);
 };
 
 #endif
