@@ -135,6 +135,7 @@ struct convolve_spec {
 /* ---- What it would cost --------------------------------------------------------------------------------------- */
 
 struct convolve_cost {
+    enum convolve_dtype dtype;
     struct convolve_shape output;
     size_t output_count;
     enum convolve_method method; /* the one that would run */
