@@ -195,6 +195,11 @@ void convolve_plan_run_tile(const struct convolve_plan *plan, const struct convo
 bool convolve_plan_finish(const struct convolve_plan *plan, const struct convolve_run *run,
                           struct convolve_outcome *outcome, struct convolve_error *error);
 
+/* The error_bound that an execution with these values could tell beforehand: 0 where exactness is certain, else at least the
+ * bound of the result; NaN where an input is not finite. Reads the tensors once, computes nothing. */
+bool convolve_predict(const struct convolve_spec *spec, const void *input, const void *kernel, double *error_bound,
+                      struct convolve_error *error);
+
 /* All stages and tiles on this thread, scratch allocated and freed inside. */
 bool convolve_plan_execute(const struct convolve_plan *plan, const void *input, const void *kernel, void *output,
                            struct convolve_outcome *outcome, struct convolve_error *error);

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads a request of the convolve family: first what is missing, then every member in the order of the contract's tables. The
+ * shapes are judged later, by the core, from the spec. */
+#include "server/endpoints/convolve_members.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/admission.h"
+#include "server/nearest.h"
+#include "server/request.h"
+
+static const struct json_schema_member member_rows[] = {
+    OPTIONS_SCHEMA,      {"input", true},     {"kernel", true},     {"mode", false},
+    {"padding", false},  {"boundary", false}, {"fillvalue", false}, {"stride", false},
+    {"dilation", false}, {"axes", false},     {"method", false},    {"missing", false},
+};
+const struct json_schema convolve_schema = {member_rows, sizeof member_rows / sizeof *member_rows};
+
+static const char *const mode_names[] = {"full", "same", "valid", NULL};
+static const char *const boundary_names[] = {"constant", "wrap", "symmetric", "reflect", "edge", "fill", "symm", NULL};
+static const enum convolve_boundary boundaries[] = {CONVOLVE_CONSTANT, CONVOLVE_WRAP, CONVOLVE_SYMMETRIC,
+                                                    CONVOLVE_REFLECT,  CONVOLVE_EDGE, CONVOLVE_CONSTANT,
+                                                    CONVOLVE_SYMMETRIC};
+static const char *const method_names[] = {"auto", "direct", "separable", "fft", "overlap_add", NULL};
+static const char *const missing_names[] = {"propagate", "ignore", NULL};
+
+static bool axes_read(const struct json_value *value, struct convolve_spec *spec, struct convolve_error *error)
+{
+    if (!value)
+        return true;
+    spec->axes_given = true;
+    if (json_type_of(value) != JSON_LIST) {
+        spec->axis_count = 1;
+        return json_read_integer(value, "/axes", INT32_MIN, INT32_MAX, &spec->axes[0], error);
+    }
+    const size_t count = json_list_count(value);
+    if (count > CONVOLVE_RANK_MAX)
+        return convolve_fail(error, "invalid-value", "/axes", "a list of %zu axes; a tensor has at most %d", count,
+                             CONVOLVE_RANK_MAX);
+    spec->axis_count = (unsigned)count;
+    for (size_t i = 0; i < count; i++) {
+        char item[64];
+        snprintf(item, sizeof item, "/axes/%zu", i);
+        if (!json_read_integer(json_list_at(value, i), item, INT32_MIN, INT32_MAX, &spec->axes[i], error))
+            return false;
+    }
+    return true;
+}
+
+/* ---- A named kernel: "sobel_x" or {"name": "gaussian", "sigma": 1.5} ---- */
+
+struct named {
+    const struct convolve_named_kernel *kernel;
+    double parameters[4];
+    unsigned axes;
+};
+
+static bool fail_unknown_kernel(const char *name, const char *pointer, struct convolve_error *error)
+{
+    struct nearest nearest = {.wanted = name};
+
+    for (size_t i = 0; i < convolve_named_kernel_count(); i++)
+        nearest_offer(&nearest, convolve_named_kernel_at(i)->name);
+    return convolve_fail(error, "unknown-kernel", pointer,
+                         "there is no kernel of that name%s%s%s; /v1/kernels lists them, and a kernel may also be "
+                         "given by its values",
+                         nearest.name ? "; did you mean \"" : "", nearest.name ? nearest.name : "",
+                         nearest.name ? "\"?" : "");
+}
+
+static bool named_read(struct named *named, const struct json_value *value, struct convolve_error *error)
+{
+    const struct json_value *name_value = value;
+    const char *pointer = "/kernel", *name;
+
+    if (json_type_of(value) == JSON_OBJECT) {
+        name_value = json_object_member(value, "name");
+        pointer = "/kernel/name";
+    }
+    if (!json_read_text(name_value, pointer, &name, error))
+        return false;
+    named->kernel = convolve_named_kernel_find(name);
+    if (!named->kernel)
+        return fail_unknown_kernel(name, pointer, error);
+    for (size_t p = 0; p < 4; p++)
+        named->parameters[p] = NAN;
+    if (json_type_of(value) != JSON_OBJECT)
+        return true;
+    for (size_t i = 0; i < json_object_count(value); i++) {
+        const char *member;
+        const struct json_value *item = json_object_at(value, i, &member);
+        char at[160];
+        unsigned p = 0;
+
+        if (!strcmp(member, "name"))
+            continue;
+        snprintf(at, sizeof at, "/kernel/%.140s", member);
+        while (p < named->kernel->parameter_count && strcmp(member, named->kernel->parameters[p].name) != 0)
+            p++;
+        if (p == named->kernel->parameter_count)
+            return convolve_fail(error, "unknown-member", at,
+                                 "the kernel %s has no such parameter; /v1/kernels/%s "
+                                 "lists what it has",
+                                 named->kernel->name, named->kernel->name);
+        if (!json_read_number(item, at, &named->parameters[p], error))
+            return false;
+    }
+    return true;
+}
+
+/* The values as `dtype` in the request's arena; a fraction under int64 is a fault of the kernel. */
+static bool named_values(const struct named *named, const struct convolve_spec *spec, struct request *request,
+                         void **values, struct convolve_error *error)
+{
+    const size_t element = convolve_dtype_bytes(spec->dtype);
+    size_t count, bytes;
+
+    if (!convolve_shape_count(&spec->kernel, &count) || __builtin_mul_overflow(count, element, &bytes) ||
+        __builtin_mul_overflow(count, sizeof(double), &(size_t){0}))
+        return convolve_fail(error, "too-large", "/kernel", "the kernel's size cannot be counted");
+    double *exact = arena_block(&request->arena, count * sizeof *exact);
+    void *typed = arena_block(&request->arena, bytes);
+    if (!exact || !typed)
+        return admission_fail_memory(request, error);
+    convolve_named_kernel_values(named->kernel, named->parameters, named->axes, exact);
+    for (size_t i = 0; i < count; i++)
+        switch (spec->dtype) {
+        case CONVOLVE_FLOAT64:
+            ((double *)typed)[i] = exact[i];
+            break;
+        case CONVOLVE_FLOAT32:
+            ((float *)typed)[i] = (float)exact[i];
+            break;
+        case CONVOLVE_INT64:
+            if (exact[i] != rint(exact[i]) || fabs(exact[i]) >= 0x1p63)
+                return convolve_fail(error, "invalid-value", "/kernel",
+                                     "the kernel %s has fractions, which int64 cannot hold; ask for dtype float64",
+                                     named->kernel->name);
+            ((int64_t *)typed)[i] = (int64_t)exact[i];
+            break;
+        case CONVOLVE_COMPLEX128:
+            ((double *)typed)[2 * i] = exact[i];
+            ((double *)typed)[2 * i + 1] = 0;
+            break;
+        case CONVOLVE_COMPLEX64:
+            ((float *)typed)[2 * i] = (float)exact[i];
+            ((float *)typed)[2 * i + 1] = 0;
+            break;
+        }
+    arena_block_free(&request->arena, exact);
+    *values = typed;
+    return true;
+}
+
+/* ---- Tensors ---- */
+
+static bool tensor_read(const struct json_value *value, const char *pointer, const struct convolve_members *members,
+                        bool allow_missing, struct convolve_shape *shape, void **values, struct request *request,
+                        struct convolve_error *error)
+{
+    bool shape_only = false;
+
+    if (!json_tensor_shape(value, pointer, members->options.plan, &shape_only, shape, error))
+        return false;
+    return shape_only ||
+           json_tensor_values(value, pointer, members->spec.dtype, allow_missing, &request->arena, values, error);
+}
+
+static bool kernel_read(struct convolve_members *members, const struct json_value *value, struct request *request,
+                        struct convolve_error *error)
+{
+    struct convolve_spec *spec = &members->spec;
+    struct named named;
+
+    if (!json_names_kernel(value))
+        return tensor_read(value, "/kernel", members, false, &spec->kernel, &members->kernel, request, error);
+    named.axes = spec->axes_given ? spec->axis_count : spec->input.rank;
+    if (!named_read(&named, value, error) ||
+        !convolve_named_kernel_shape(named.kernel, named.parameters, named.axes, "/kernel", &spec->kernel, error))
+        return false;
+    /* What it would cost is judged before the values are made: a size can be anything. */
+    size_t count;
+    const struct convolve_cost values_cost = {
+        .dtype = CONVOLVE_FLOAT64,
+        .tensor_bytes = convolve_shape_count(&spec->kernel, &count) && count < SIZE_MAX / 16 ? 16 * count : UINT64_MAX};
+    if (members->options.plan && !members->input)
+        return true;
+    return admission_check(request, &values_cost, error) &&
+           named_values(&named, spec, request, &members->kernel, error);
+}
+
+static bool choices_read(struct convolve_members *members, const struct json_body *body, struct convolve_error *error)
+{
+    struct convolve_spec *spec = &members->spec;
+    const struct json_value *value;
+    unsigned choice;
+
+    if ((value = json_member(body, "mode"))) {
+        if (!json_read_choice(value, "/mode", mode_names, &choice, error))
+            return false;
+        spec->mode = (enum convolve_mode)choice;
+        spec->mode_given = true;
+    }
+    if (!padding_read(json_member(body, "padding"), "/padding", &spec->padding, error))
+        return false;
+    if ((value = json_member(body, "boundary"))) {
+        if (!json_read_choice(value, "/boundary", boundary_names, &choice, error))
+            return false;
+        spec->boundary = boundaries[choice];
+    }
+    if (!scalar_read(json_member(body, "fillvalue"), "/fillvalue", spec->dtype, &spec->fillvalue, error) ||
+        !per_axis_read(json_member(body, "stride"), "/stride", 1, &spec->stride, error) ||
+        !per_axis_read(json_member(body, "dilation"), "/dilation", 1, &spec->dilation, error) ||
+        !axes_read(json_member(body, "axes"), spec, error))
+        return false;
+    if ((value = json_member(body, "method"))) {
+        if (!json_read_choice(value, "/method", method_names, &choice, error))
+            return false;
+        spec->method = (enum convolve_method)choice;
+    }
+    return true;
+}
+
+bool convolve_members_read(struct convolve_members *members, enum convolve_operation operation,
+                           const struct json_body *body, struct request *request, struct convolve_error *error)
+{
+    struct convolve_spec *spec = &members->spec;
+    struct convolve_spec early = {0};
+    struct dtype_default standard = {0};
+    const struct json_value *input, *kernel, *value;
+    unsigned missing = 0;
+
+    *members = (struct convolve_members){.spec = {.operation = operation}};
+    if (!member_required(body, "input", "a tensor, such as [[1, 2], [3, 4]]", error) ||
+        !member_required(body, "kernel", "a tensor, or the name of a kernel", error) ||
+        !options_read(&members->options, body, error))
+        return false;
+    input = json_member(body, "input");
+    kernel = json_member(body, "kernel");
+    dtype_default_add(&standard, input);
+    dtype_default_add(&standard, kernel);
+    spec->dtype = members->options.dtype_given ? members->options.dtype : dtype_default_result(&standard);
+    spec->max_error_given = members->options.max_error_given;
+    spec->max_error = members->options.max_error;
+
+    /* Two members say how the tensors before them are to be read. Their own faults are told in their turn. */
+    if ((value = json_member(body, "missing")) && json_read_choice(value, "/missing", missing_names, &missing, NULL))
+        spec->ignore_missing = missing == 1;
+    if (axes_read(json_member(body, "axes"), &early, NULL)) {
+        spec->axes_given = early.axes_given;
+        spec->axis_count = early.axis_count;
+    }
+    if (!tensor_read(input, "/input", members, spec->ignore_missing, &spec->input, &members->input, request, error) ||
+        !kernel_read(members, kernel, request, error) || !choices_read(members, body, error))
+        return false;
+    return !value || json_read_choice(value, "/missing", missing_names, &missing, error);
+}
