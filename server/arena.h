@@ -27,19 +27,24 @@ struct arena {
     size_t charged; /* bytes taken from the budget */
     struct arena_block *blocks; /* list of everything allocated */
     char *bump, *bump_end; /* what is left of the newest chunk for small things */
+    size_t chunk_bytes; /* of the newest chunk; the next is larger */
     enum arena_failure failure; /* the first one */
     size_t failure_bytes; /* what the request would have held then */
 };
 
 void arena_init(struct arena *arena, struct memory_budget *budget);
-void arena_release(struct arena *arena); /* frees all, gives all back; the arena may be used again */
+/* Frees all and gives all back, what arena_charge took too; the arena may be used again. */
+void arena_release(struct arena *arena);
 
 /* Small things that live as long as the request, 16-byte aligned, not zeroed. NULL on failure (see `failure`). */
 void *arena_alloc(struct arena *arena, size_t bytes);
 char *arena_copy_text(struct arena *arena, const char *text, size_t bytes); /* NUL-terminated copy */
 
-/* Tensors and other large things: 64-byte aligned. A block can grow (large ones by remapping, without a copy) and be freed
- * early. resize(NULL) allocates. NULL on failure; the old block then stays. */
+/* Tensors and other large things: 64-byte aligned, not zeroed. A block can grow (large ones by remapping, without a copy) and
+ * be freed early. resize(NULL) allocates. NULL on failure; the old block then stays.
+ * A large block has more address space than it was asked for, so growing it is seldom more than an addition; only the
+ * pages asked for so far are charged. So let a block that fills up grow by some 64 KiB at a time instead of by doubling: it
+ * costs no more and charges less. Nothing may be written beyond the bytes asked for. */
 void *arena_block(struct arena *arena, size_t bytes);
 void *arena_block_resize(struct arena *arena, void *block, size_t bytes);
 void arena_block_free(struct arena *arena, void *block); /* NULL is fine */
@@ -47,5 +52,8 @@ void arena_block_free(struct arena *arena, void *block); /* NULL is fine */
 /* Charges without allocating, for memory that others hold for this request (send buffers), and back. */
 bool arena_charge(struct arena *arena, size_t bytes);
 void arena_discharge(struct arena *arena, size_t bytes);
+
+/* Gives the large blocks that were kept for reuse (at most 32 MiB, charged to nobody) back to the system: for idle times. */
+void arena_trim(void);
 
 #endif

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory of one request. Three kinds of it: small things are cut from chunks, blocks below 128 KiB come from the heap, larger
+ * ones are mappings of their own, which grow by mremap without a copy. Every piece has a 64-byte header in front of it, and
+ * all but small blocks stand in the arena's list. What is resident is never more than what is charged.
+ *
+ * Two stores spare the steady state its system calls. Each thread keeps a few first chunks, so that a tiny request allocates
+ * nothing. The process keeps mappings freed lately, because the page faults of a fresh one cost as much as filling it does.
+ * Both are bounded and charged to nobody: they belong to the 64 MiB that the daemon may use above its ceiling. */
+#include "server/arena.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
+enum {
+    SMALL_ALIGNMENT = 16,
+    BLOCK_ALIGNMENT = 64,
+    FIRST_CHUNK_BYTES = 8 << 10,
+    CHUNK_BYTES_MAX = 64 << 10,
+#ifdef __SANITIZE_ADDRESS__
+    SMALL_BLOCK_BYTES_MAX = 0, /* each block from the heap, so that a stray write is seen */
+#else
+    SMALL_BLOCK_BYTES_MAX = 2 << 10,
+#endif
+    MAPPED_BYTES_MIN = 128 << 10,
+    HEADROOM_BYTES_MAX = 256 << 20, /* address space beyond what was asked for */
+    KEPT_CHUNKS = 8, /* in each thread */
+    KEPT_MAPPINGS = 16,
+    KEPT_MAPPING_BYTES_MAX = 16 << 20, /* one of them */
+    KEPT_BYTES_MAX = 32 << 20, /* all of them */
+};
+
+enum block_kind {
+    BLOCK_FIRST_CHUNK,
+    BLOCK_HEAP, /* a later chunk, or a block of its own */
+    BLOCK_MAPPED,
+    BLOCK_SMALL, /* inside a chunk, in no list */
+};
+
+struct arena_block {
+    _Alignas(BLOCK_ALIGNMENT) struct arena_block *previous;
+    struct arena_block *next;
+    size_t bytes; /* asked for */
+    size_t capacity; /* usable without another allocation, after the header */
+    size_t charged; /* header included; of a mapping: whole pages, and no page beyond them is resident */
+    enum block_kind kind;
+};
+static_assert(sizeof(struct arena_block) == BLOCK_ALIGNMENT, "what follows the header is aligned as the header is");
+
+/* ---- The ceiling ---------------------------------------------------------------------------------------------- */
+
+static bool budget_take(struct memory_budget *budget, size_t bytes)
+{
+    const size_t limit = atomic_load_explicit(&budget->limit, memory_order_relaxed);
+    size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    do {
+        if (bytes > limit || used > limit - bytes)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&budget->used, &used, used + bytes, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+static void *arena_fail(struct arena *arena, enum arena_failure failure, size_t bytes)
+{
+    if (arena->failure == ARENA_FINE) {
+        arena->failure = failure;
+        if (__builtin_add_overflow(arena->charged, bytes, &arena->failure_bytes))
+            arena->failure_bytes = SIZE_MAX;
+    }
+    return NULL;
+}
+
+bool arena_charge(struct arena *arena, size_t bytes)
+{
+    size_t alone;
+    if (__builtin_add_overflow(arena->charged, bytes, &alone) || alone > arena->budget->limit)
+        return arena_fail(arena, ARENA_TOO_LARGE, bytes);
+    if (!budget_take(arena->budget, bytes))
+        return arena_fail(arena, ARENA_OVERLOADED, bytes);
+    arena->charged = alone;
+    return true;
+}
+
+void arena_discharge(struct arena *arena, size_t bytes)
+{
+    assert(bytes <= arena->charged);
+    arena->charged -= bytes;
+    atomic_fetch_sub_explicit(&arena->budget->used, bytes, memory_order_relaxed);
+}
+
+/* ---- First chunks, kept by each thread ------------------------------------------------------------------------- */
+
+static _Thread_local struct {
+    struct arena_block *chunks;
+    unsigned count;
+} kept_chunks;
+static pthread_key_t kept_chunks_key; /* only for its destructor */
+static bool kept_chunks_key_made;
+static pthread_once_t kept_chunks_once = PTHREAD_ONCE_INIT;
+
+static void kept_chunks_free(void *unused)
+{
+    (void)unused;
+    while (kept_chunks.chunks != NULL) {
+        struct arena_block *chunk = kept_chunks.chunks;
+        kept_chunks.chunks = chunk->next;
+        free(chunk);
+    }
+    kept_chunks.count = KEPT_CHUNKS; /* a later destructor of this thread keeps nothing */
+}
+
+static void kept_chunks_start(void)
+{
+    kept_chunks_key_made = pthread_key_create(&kept_chunks_key, kept_chunks_free) == 0;
+}
+
+static struct arena_block *first_chunk_take(void)
+{
+    struct arena_block *chunk = kept_chunks.chunks;
+    if (chunk == NULL)
+        return aligned_alloc(BLOCK_ALIGNMENT, FIRST_CHUNK_BYTES);
+    kept_chunks.chunks = chunk->next;
+    kept_chunks.count--;
+    return chunk;
+}
+
+static void first_chunk_give(struct arena_block *chunk)
+{
+    pthread_once(&kept_chunks_once, kept_chunks_start);
+    if (kept_chunks.count >= KEPT_CHUNKS || !kept_chunks_key_made ||
+        (kept_chunks.count == 0 && pthread_setspecific(kept_chunks_key, &kept_chunks) != 0)) {
+        free(chunk);
+        return;
+    }
+    chunk->next = kept_chunks.chunks;
+    kept_chunks.chunks = chunk;
+    kept_chunks.count++;
+}
+
+/* ---- Mappings, kept by the process ----------------------------------------------------------------------------- */
+
+static size_t mapped_bytes(const struct arena_block *block)
+{
+    return sizeof *block + block->capacity;
+}
+
+static size_t page_bytes(void)
+{
+    static _Atomic size_t bytes;
+    size_t known = atomic_load_explicit(&bytes, memory_order_relaxed);
+    if (known == 0) {
+        known = (size_t)sysconf(_SC_PAGESIZE);
+        atomic_store_explicit(&bytes, known, memory_order_relaxed);
+    }
+    return known;
+}
+
+/* The header and `bytes` in whole pages; false where that is beyond any address space. */
+static bool pages_for(size_t bytes, size_t *rounded)
+{
+    const size_t page = page_bytes();
+    size_t sum;
+    if (__builtin_add_overflow(bytes, sizeof(struct arena_block) + page - 1, &sum) || sum > SIZE_MAX / 2)
+        return false;
+    *rounded = sum / page * page;
+    return true;
+}
+
+static struct {
+    pthread_mutex_t lock;
+    unsigned count;
+    size_t bytes; /* resident */
+    struct arena_block *mappings[KEPT_MAPPINGS]; /* oldest first */
+} kept = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static struct arena_block *kept_remove(unsigned index)
+{
+    struct arena_block *block = kept.mappings[index];
+    kept.bytes -= block->charged;
+    kept.count--;
+    memmove(kept.mappings + index, kept.mappings + index + 1, (kept.count - index) * sizeof *kept.mappings);
+    return block;
+}
+
+/* The newest kept mapping that holds `bytes` (header and pages counted) and is not far too large; NULL where there is none. */
+static struct arena_block *mapping_reuse(size_t bytes)
+{
+    struct arena_block *block = NULL;
+    pthread_mutex_lock(&kept.lock);
+    for (unsigned i = kept.count; i > 0 && block == NULL; i--) {
+        const size_t size = mapped_bytes(kept.mappings[i - 1]);
+        if (size >= bytes && size / 4 <= bytes)
+            block = kept_remove(i - 1);
+    }
+    pthread_mutex_unlock(&kept.lock);
+    if (block != NULL && block->charged > bytes) {
+        /* Pages beyond those charged must not be resident. */
+        if (madvise((char *)block + bytes, block->charged - bytes, MADV_DONTNEED) != 0) {
+            munmap(block, mapped_bytes(block));
+            return NULL;
+        }
+    }
+    return block;
+}
+
+static void mapping_free(struct arena_block *block)
+{
+    struct arena_block *dropped[KEPT_MAPPINGS];
+    unsigned drop_count = 0;
+    if (block->charged > KEPT_MAPPING_BYTES_MAX) {
+        munmap(block, mapped_bytes(block));
+        return;
+    }
+    pthread_mutex_lock(&kept.lock);
+    while (kept.count == KEPT_MAPPINGS || (kept.count > 0 && kept.bytes + block->charged > KEPT_BYTES_MAX))
+        dropped[drop_count++] = kept_remove(0);
+    kept.mappings[kept.count++] = block;
+    kept.bytes += block->charged;
+    pthread_mutex_unlock(&kept.lock);
+    for (unsigned i = 0; i < drop_count; i++)
+        munmap(dropped[i], mapped_bytes(dropped[i]));
+}
+
+void arena_trim(void)
+{
+    struct arena_block *dropped[KEPT_MAPPINGS];
+    unsigned drop_count = 0;
+    pthread_mutex_lock(&kept.lock);
+    while (kept.count > 0)
+        dropped[drop_count++] = kept_remove(kept.count - 1);
+    pthread_mutex_unlock(&kept.lock);
+    for (unsigned i = 0; i < drop_count; i++)
+        munmap(dropped[i], mapped_bytes(dropped[i]));
+}
+
+/* Address space for `bytes` and as much again, so that growing is seldom a system call; just `bytes` where that is refused. */
+static size_t with_headroom(size_t bytes)
+{
+    size_t sum;
+    const size_t headroom = bytes < HEADROOM_BYTES_MAX ? bytes : HEADROOM_BYTES_MAX;
+    return __builtin_add_overflow(bytes, headroom, &sum) ? bytes : sum;
+}
+
+static struct arena_block *mapping_create(size_t bytes)
+{
+    struct arena_block *block = mapping_reuse(bytes);
+    if (block != NULL)
+        return block;
+    size_t size = with_headroom(bytes);
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (address == MAP_FAILED) {
+        size = bytes;
+        address = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    }
+    if (address == MAP_FAILED)
+        return NULL;
+    block = address;
+    block->capacity = size - sizeof *block;
+    return block;
+}
+
+/* ---- The arena's list ------------------------------------------------------------------------------------------ */
+
+static void block_link(struct arena *arena, struct arena_block *block)
+{
+    block->previous = NULL;
+    block->next = arena->blocks;
+    if (block->next != NULL)
+        block->next->previous = block;
+    arena->blocks = block;
+}
+
+/* After the block has moved: its neighbours point at its new place. */
+static void block_relink(struct arena *arena, struct arena_block *block)
+{
+    if (block->next != NULL)
+        block->next->previous = block;
+    if (block->previous != NULL)
+        block->previous->next = block;
+    else
+        arena->blocks = block;
+}
+
+static void block_unlink(struct arena *arena, struct arena_block *block)
+{
+    if (block->next != NULL)
+        block->next->previous = block->previous;
+    if (block->previous != NULL)
+        block->previous->next = block->next;
+    else
+        arena->blocks = block->next;
+}
+
+static void block_give_back(struct arena_block *block)
+{
+    switch (block->kind) {
+    case BLOCK_FIRST_CHUNK:
+        first_chunk_give(block);
+        break;
+    case BLOCK_HEAP:
+        free(block);
+        break;
+    case BLOCK_MAPPED:
+        mapping_free(block);
+        break;
+    case BLOCK_SMALL:
+        break;
+    }
+}
+
+/* A block in the list that holds `bytes`: a mapping where that is much, else from the heap. */
+static struct arena_block *block_create(struct arena *arena, size_t bytes)
+{
+    const bool mapped = bytes >= MAPPED_BYTES_MIN;
+    size_t charged;
+    if (mapped) {
+        if (!pages_for(bytes, &charged))
+            return arena_fail(arena, ARENA_TOO_LARGE, bytes);
+    } else {
+        charged = (sizeof(struct arena_block) + bytes + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT;
+    }
+    if (!arena_charge(arena, charged))
+        return NULL;
+    struct arena_block *block = mapped ? mapping_create(charged) : aligned_alloc(BLOCK_ALIGNMENT, charged);
+    if (block == NULL) {
+        arena_discharge(arena, charged);
+        return arena_fail(arena, ARENA_EXHAUSTED, bytes);
+    }
+    if (!mapped)
+        block->capacity = charged - sizeof *block;
+    block->kind = mapped ? BLOCK_MAPPED : BLOCK_HEAP;
+    block->bytes = bytes;
+    block->charged = charged;
+    block_link(arena, block);
+    return block;
+}
+
+/* ---- Small things ---------------------------------------------------------------------------------------------- */
+
+static bool chunk_add(struct arena *arena)
+{
+    struct arena_block *chunk;
+    if (arena->chunk_bytes == 0) {
+        if (!arena_charge(arena, FIRST_CHUNK_BYTES))
+            return false;
+        chunk = first_chunk_take();
+        if (chunk == NULL) {
+            arena_discharge(arena, FIRST_CHUNK_BYTES);
+            return arena_fail(arena, ARENA_EXHAUSTED, FIRST_CHUNK_BYTES);
+        }
+        chunk->kind = BLOCK_FIRST_CHUNK;
+        chunk->bytes = chunk->capacity = FIRST_CHUNK_BYTES - sizeof *chunk;
+        chunk->charged = arena->chunk_bytes = FIRST_CHUNK_BYTES;
+        block_link(arena, chunk);
+    } else {
+        const size_t bytes = arena->chunk_bytes < CHUNK_BYTES_MAX ? 2 * arena->chunk_bytes : CHUNK_BYTES_MAX;
+        chunk = block_create(arena, bytes - sizeof *chunk);
+        if (chunk == NULL)
+            return false;
+        arena->chunk_bytes = bytes;
+    }
+    arena->bump = (char *)(chunk + 1);
+    arena->bump_end = arena->bump + chunk->capacity;
+    return true;
+}
+
+static size_t padding_to(const char *address, size_t alignment)
+{
+    return -(uintptr_t)address & (alignment - 1);
+}
+
+/* At most half a first chunk. */
+static void *chunk_cut(struct arena *arena, size_t bytes, size_t alignment)
+{
+    size_t padding = padding_to(arena->bump, alignment);
+    if (arena->bump == NULL || (size_t)(arena->bump_end - arena->bump) < padding + bytes) {
+        if (!chunk_add(arena))
+            return NULL;
+        padding = padding_to(arena->bump, alignment);
+    }
+    char *cut = arena->bump + padding;
+    arena->bump = cut + bytes;
+    return cut;
+}
+
+void arena_init(struct arena *arena, struct memory_budget *budget)
+{
+    *arena = (struct arena){.budget = budget};
+}
+
+void arena_release(struct arena *arena)
+{
+    struct arena_block *block = arena->blocks;
+    while (block != NULL) {
+        struct arena_block *next = block->next;
+        block_give_back(block);
+        block = next;
+    }
+    if (arena->budget != NULL)
+        arena_discharge(arena, arena->charged);
+    arena_init(arena, arena->budget);
+}
+
+void *arena_alloc(struct arena *arena, size_t bytes)
+{
+    if (bytes <= FIRST_CHUNK_BYTES / 2)
+        return chunk_cut(arena, bytes, SMALL_ALIGNMENT);
+    struct arena_block *block = block_create(arena, bytes);
+    return block != NULL ? block + 1 : NULL;
+}
+
+char *arena_copy_text(struct arena *arena, const char *text, size_t bytes)
+{
+    size_t with_end;
+    if (__builtin_add_overflow(bytes, 1, &with_end))
+        return arena_fail(arena, ARENA_TOO_LARGE, bytes);
+    char *copy = arena_alloc(arena, with_end);
+    if (copy == NULL)
+        return NULL;
+    if (bytes > 0)
+        memcpy(copy, text, bytes);
+    copy[bytes] = '\0';
+    return copy;
+}
+
+/* ---- Blocks ---------------------------------------------------------------------------------------------------- */
+
+void *arena_block(struct arena *arena, size_t bytes)
+{
+    struct arena_block *block;
+    if (bytes <= SMALL_BLOCK_BYTES_MAX) {
+        block = chunk_cut(arena, sizeof *block + bytes, BLOCK_ALIGNMENT);
+        if (block == NULL)
+            return NULL;
+        *block = (struct arena_block){.bytes = bytes, .capacity = bytes, .kind = BLOCK_SMALL};
+    } else {
+        block = block_create(arena, bytes);
+    }
+    return block != NULL ? block + 1 : NULL;
+}
+
+static char *block_end(const struct arena_block *block)
+{
+    return (char *)(block + 1) + block->capacity;
+}
+
+void arena_block_free(struct arena *arena, void *data)
+{
+    if (data == NULL)
+        return;
+    struct arena_block *block = (struct arena_block *)data - 1;
+    if (block->kind == BLOCK_SMALL) {
+        if (arena->bump == block_end(block)) /* the newest: its place can be used again */
+            arena->bump = (char *)block;
+        return;
+    }
+    block_unlink(arena, block);
+    arena_discharge(arena, block->charged);
+    block_give_back(block);
+}
+
+/* Changes what a mapping holds; moves it only where its address space is too small. NULL: nothing has changed. */
+static struct arena_block *mapping_resize(struct arena *arena, struct arena_block *block, size_t bytes)
+{
+    size_t charged;
+    if (!pages_for(bytes, &charged))
+        return arena_fail(arena, ARENA_TOO_LARGE, bytes);
+    if (charged < block->charged) {
+        if (madvise((char *)block + charged, block->charged - charged, MADV_DONTNEED) == 0) {
+            arena_discharge(arena, block->charged - charged);
+            block->charged = charged;
+        }
+    } else if (charged > block->charged) {
+        const size_t more = charged - block->charged;
+        if (!arena_charge(arena, more))
+            return NULL;
+        if (bytes > block->capacity) {
+            const size_t before = mapped_bytes(block);
+            size_t size = with_headroom(charged);
+            void *address = mremap(block, before, size, MREMAP_MAYMOVE);
+            if (address == MAP_FAILED) {
+                size = charged;
+                address = mremap(block, before, size, MREMAP_MAYMOVE);
+            }
+            if (address == MAP_FAILED) {
+                arena_discharge(arena, more);
+                return arena_fail(arena, ARENA_EXHAUSTED, more);
+            }
+            block = address;
+            block->capacity = size - sizeof *block;
+            block_relink(arena, block);
+        }
+        block->charged = charged;
+    }
+    block->bytes = bytes;
+    return block;
+}
+
+void *arena_block_resize(struct arena *arena, void *data, size_t bytes)
+{
+    if (data == NULL)
+        return arena_block(arena, bytes);
+    struct arena_block *block = (struct arena_block *)data - 1;
+    if (block->kind == BLOCK_MAPPED) {
+        block = mapping_resize(arena, block, bytes);
+        return block != NULL ? block + 1 : NULL;
+    }
+    if (block->kind == BLOCK_SMALL && arena->bump == block_end(block) &&
+        bytes <= (size_t)(arena->bump_end - (char *)data)) {
+        block->capacity = bytes;
+        arena->bump = block_end(block);
+    }
+    if (bytes <= block->capacity) {
+        block->bytes = bytes;
+        return data;
+    }
+    /* At least twice as large, so that a block that grows by little is not copied each time. */
+    size_t capacity = bytes;
+    if (capacity < MAPPED_BYTES_MIN && capacity < 2 * block->capacity)
+        capacity = 2 * block->capacity < MAPPED_BYTES_MIN ? 2 * block->capacity : MAPPED_BYTES_MIN - 1;
+    void *larger = arena_block(arena, capacity);
+    if (larger == NULL)
+        return NULL;
+    ((struct arena_block *)larger - 1)->bytes = bytes;
+    memcpy(larger, data, block->bytes);
+    arena_block_free(arena, data);
+    return larger;
+}
