@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Written by dev/make_number_tables.py: change that, not this. */
+/* Written by tools/make_number_tables.py: change that, not this. */
 #include "server/formats/number_tables.h"
 
 const struct number_power number_powers[NUMBER_POWER_LAST - NUMBER_POWER_FIRST + 1] = {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Writes server/formats/number_tables.c: the powers of ten that number_read.c and number_write.c multiply by.
 
-    dev/make_number_tables.py > server/formats/number_tables.c
+    tools/make_number_tables.py > server/formats/number_tables.c
 
 Every entry is computed in exact integers, so the output depends on nothing but this file.
 """
@@ -24,7 +24,7 @@ def power_of_ten(k):
 
 def main():
     print("/* SPDX-License-Identifier: MIT */")
-    print("/* Written by dev/make_number_tables.py: change that, not this. */")
+    print("/* Written by tools/make_number_tables.py: change that, not this. */")
     print('#include "server/formats/number_tables.h"')
     print()
     print("const struct number_power number_powers[NUMBER_POWER_LAST - NUMBER_POWER_FIRST + 1] = {")
