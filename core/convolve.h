@@ -14,7 +14,12 @@
  * kernel' is k reversed for convolve, k itself (conjugated, where complex) for correlate; x outside 0 .. n-1 is what
  * the boundary supplies. Several axes: taps in row-major order of kernel'. Every real output is one chain of fused
  * multiply-adds in that order, starting from +0, so `direct` gives the same bits on every instruction set, thread
- * count and tile. */
+ * count and tile. A complex output is two such chains over the taps w = kernel'[t] (conjugated first) and the inputs x,
+ * two steps a tap:
+ *
+ *     re = fma(w.re, x.re, re);  re = fma(-w.im, x.im, re);  im = fma(w.re, x.im, im);  im = fma(w.im, x.re, im)
+ *
+ * Where `valid` finds the input within the dilated kernel, x outside 0 .. n-1 is no term at all. */
 #ifndef CORE_CONVOLVE_H
 #define CORE_CONVOLVE_H
 
