@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The worker threads. A job is stages of tiles; a free worker takes a tile of the job with the least work left, aged by
- * waiting time, so that a tiny job waits for at most one tile and a large one is never starved. Between tiles a job that is
- * cancelled or past its deadline stops. */
+/* The worker threads. A job is stages of tiles. A free worker takes a tile of the job with the least work left, but each
+ * fourth time one of the oldest job: so a tiny job waits for a tile or two, and a large one is never starved. Between tiles
+ * a job that is cancelled or past its deadline stops. */
 #ifndef SERVER_POOL_H
 #define SERVER_POOL_H
 
@@ -17,6 +17,7 @@ enum job_end {
     JOB_COMPLETE,
     JOB_CANCELLED, /* nobody waits for it any more */
     JOB_LATE, /* its deadline passed */
+    JOB_FAILED, /* a worker could not get its tile scratch */
 };
 
 /* Embedded in what the caller runs. The caller fills the first part; the pool owns the second. */
@@ -25,25 +26,29 @@ struct job {
     size_t (*tile_count)(struct job *job, unsigned stage); /* asked when the stage begins; 0 is fine */
     void (*run_tile)(struct job *job, unsigned stage, size_t tile, void *tile_scratch);
     void (*done)(
-        struct job *job); /* once, after the last tile, on the thread that ran it; the job may be freed in it */
+        struct job *job); /* once, when no tile runs any more, on a worker, no lock held; the job may be freed in it */
     uint64_t work; /* multiply-adds or the like, for urgency */
     size_t tile_scratch_bytes; /* what run_tile needs per thread; the pool keeps one such buffer per worker */
     uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
 
     _Atomic int end; /* enum job_end; JOB_CANCELLED may be stored by anyone at any time */
     uint64_t submitted_ns, started_ns, ended_ns; /* for Server-Timing: queue is started - submitted */
+    bool begun; /* the current stage's tiles are known */
     unsigned stage;
     size_t tiles, next_tile, running; /* of the current stage: all, next to hand out, handed out and not returned */
-    struct job *previous, *next;
+    size_t batch; /* how many tiles are handed out at once, from the time they took */
+    double remaining; /* of `work`, what is not handed out */
+    size_t heap_index; /* SIZE_MAX: nothing to hand out now */
+    struct job *previous, *next; /* by age */
 };
 
 /* `threads` workers. `scratch_budget` is charged for their tile scratch, which grows to the largest job seen and shrinks when
  * idle. NULL where threads or memory cannot be had. */
 struct memory_budget;
 struct pool *pool_create(unsigned threads, struct memory_budget *scratch_budget);
-void pool_destroy(struct pool *pool); /* all jobs must have ended */
+void pool_destroy(struct pool *pool); /* all jobs must have ended; NULL is fine */
 
-/* Queues a job; false where `queue_depth` jobs are queued already (jobs that run count until they end). */
+/* Queues a job; false where `queue_depth` jobs are queued already (jobs that run count until they end), or without memory. */
 bool pool_submit(struct pool *pool, struct job *job);
 void pool_set_queue_depth(struct pool *pool, size_t queue_depth);
 size_t pool_queued(const struct pool *pool);
@@ -52,6 +57,6 @@ size_t pool_queued(const struct pool *pool);
  * `done` is not called. Returns how it ended. */
 enum job_end pool_run_here(struct pool *pool, struct job *job);
 
-void job_cancel(struct job *job);
+void job_cancel(struct job *job); /* at any time, from any thread, until `done` */
 
 #endif
