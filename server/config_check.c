@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* What a configuration names outside itself: the files of keys and certificates. Done at a start, by --check-config, and again at
+ * every reload. */
+#include "server/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/config_table.h"
+#include "server/tls.h"
+
+static bool is_sha256(const char *text)
+{
+    return strspn(text, "0123456789abcdefABCDEF") == 64 && text[64] == '\0';
+}
+
+/* Whether a line of the file of keys counts as a key; false with `*wrong` for one that was meant to be a hash and is none. */
+static bool line_is_key(char *line, bool *wrong)
+{
+    line[strcspn(line, "\r\n")] = '\0';
+    if (line[0] == '\0' || line[0] == '#')
+        return false;
+    *wrong = strncmp(line, "sha256:", 7) == 0 && !is_sha256(line + 7);
+    return !*wrong;
+}
+
+static bool check_keys(const struct config *config, bool starting, struct config_error *error)
+{
+    FILE *file = fopen(config->api_keys_file, "re");
+    if (file == NULL) {
+        config_blame(config, CONFIG_INDEX_api_keys_file, error, "%.200s cannot be opened: %s", config->api_keys_file,
+                     strerror(errno));
+        return false;
+    }
+    char *line = NULL;
+    size_t bytes = 0, keys = 0, number = 0;
+    bool wrong = false;
+    while (!wrong && getline(&line, &bytes, file) >= 0) {
+        number++;
+        keys += line_is_key(line, &wrong);
+    }
+    const bool broken = ferror(file) != 0;
+    if (line != NULL)
+        explicit_bzero(line, bytes);
+    free(line);
+    fclose(file);
+    if (broken)
+        config_blame(config, CONFIG_INDEX_api_keys_file, error, "%.200s cannot be read", config->api_keys_file);
+    else if (wrong)
+        config_blame(config, CONFIG_INDEX_api_keys_file, error,
+                     "%.200s: line %zu: after \"sha256:\" stand 64 hexadecimal digits", config->api_keys_file, number);
+    else if (keys == 0 && starting)
+        config_blame(config, CONFIG_INDEX_api_keys_file, error, "%.200s has no key in it, must have one in a line",
+                     config->api_keys_file);
+    return !broken && !wrong && (keys > 0 || !starting);
+}
+
+bool config_check_files(const struct config *config, bool starting, struct config_error *error)
+{
+    char reason[200];
+    bool key_at_fault = false;
+    if (config->api_keys_file != NULL && !check_keys(config, starting, error))
+        return false;
+    if (config->tls_certificate == NULL ||
+        tls_check_files(config->tls_certificate, config->tls_key, &key_at_fault, reason, sizeof reason))
+        return true;
+    config_blame(config, key_at_fault ? CONFIG_INDEX_tls_key : CONFIG_INDEX_tls_certificate, error, "%.200s: %s",
+                 key_at_fault ? config->tls_key : config->tls_certificate, reason);
+    return false;
+}
+
+/* ---- What a reload may not change ----------------------------------------------------------------------------- */
+
+static bool lists_equal(const struct text_list *a, const struct text_list *b)
+{
+    bool equal = a->count == b->count;
+    for (size_t i = 0; equal && i < a->count; i++)
+        equal = strcmp(a->items[i], b->items[i]) == 0;
+    return equal;
+}
+
+static bool values_equal(const struct config_member *member, const struct config *a, const struct config *b)
+{
+    const void *x = config_field(a, member), *y = config_field(b, member);
+    if (member->kind == CONFIG_NUMBER)
+        return *(const uint64_t *)x == *(const uint64_t *)y;
+    if (member->kind == CONFIG_LIST)
+        return lists_equal(x, y);
+    const char *text = *(char *const *)x, *other = *(char *const *)y;
+    return text == NULL || other == NULL ? text == other : strcmp(text, other) == 0;
+}
+
+static bool copy_value(const struct config_member *member, struct config *to, const struct config *from)
+{
+    char reason[CONFIG_REASON_BYTES];
+    const void *field = config_field(from, member);
+    if (member->kind == CONFIG_NUMBER)
+        return config_set_number(to, member, *(const uint64_t *)field, reason);
+    if (member->kind != CONFIG_LIST) {
+        const char *text = *(char *const *)field;
+        return config_set_text(to, member, text == NULL ? "" : text, reason);
+    }
+    const struct text_list *list = field;
+    config_clear_list(to, member);
+    for (size_t i = 0; i < list->count; i++)
+        if (!config_add_item(to, member, list->items[i], reason))
+            return false;
+    return true;
+}
+
+bool config_keep_restart_members(struct config *fresh, const struct config *current, char *waiting, size_t bytes)
+{
+    size_t length = 0;
+    waiting[0] = '\0';
+    for (size_t i = 0; i < CONFIG_MEMBER_COUNT; i++) {
+        const struct config_member *member = &config_members[i];
+        if (member->reload || values_equal(member, fresh, current))
+            continue;
+        if (!copy_value(member, fresh, current))
+            return false;
+        fresh->source[i] = current->source[i];
+        if (length < bytes)
+            length += (size_t)snprintf(waiting + length, bytes - length, "%s%s", length == 0 ? "" : ", ", member->name);
+    }
+    return true;
+}
