@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* How a method plugs into plans. plan.c knows the methods by one table of `struct plan_method`; a method knows plans by
+ * `struct convolve_plan`. Whatever a method keeps beside the shapes hangs on `state`, is made by `create` and read-only
+ * afterwards; what changes while tiles run lies in the run's scratch, whose size follows from shapes alone. */
+#ifndef CORE_PLAN_H
+#define CORE_PLAN_H
+
+#include "core/convolve.h"
+#include "core/geometry.h"
+#include "core/simd/routines.h"
+
+/* What a plan needs beside the tensors. */
+struct plan_sizes {
+    size_t plan_bytes; /* allocated by `create`, kept until `destroy` */
+    size_t scratch_bytes; /* of one run, shared by its threads */
+    size_t tile_scratch_bytes; /* of each thread of a run */
+};
+
+struct plan_method {
+    enum convolve_method id;
+    bool answers_empty; /* a zero-length axis gives shape [0] instead of an error; no other function then sees it */
+
+    /* Whether the method can do the request. Where not: "invalid-value" at /method, and the reason. */
+    bool (*accepts)(const struct convolve_spec *spec, const struct geometry *geometry, struct convolve_error *error);
+
+    /* From shapes and dtype alone, allocating nothing; false where a size does not fit size_t. */
+    bool (*measure)(const struct convolve_spec *spec, const struct geometry *geometry, struct plan_sizes *sizes);
+
+    /* Sets plan->state from the other members, which are filled. `kernel` may be NULL. On failure everything is freed again. */
+    bool (*create)(struct convolve_plan *plan, const void *kernel, struct convolve_error *error);
+    void (*destroy)(struct convolve_plan *plan);
+
+    unsigned (*stage_count)(const struct convolve_plan *plan);
+    size_t (*tile_count)(const struct convolve_plan *plan, unsigned stage);
+    void (*run_tile)(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage, size_t tile,
+                     void *tile_scratch);
+
+    /* Fills the outcome; false with "integer-overflow". `max_error` is compared by plan.c, for every method alike. */
+    bool (*finish)(const struct convolve_plan *plan, const struct convolve_run *run, struct convolve_outcome *outcome,
+                   struct convolve_error *error);
+};
+
+struct convolve_plan {
+    const struct plan_method *method;
+    const struct simd_routines *routines; /* those of the set in use when the plan was made */
+    struct convolve_spec spec;
+    struct geometry geometry;
+    struct plan_sizes sizes;
+    void *state; /* the method's own */
+};
+
+/* The method of this name in this build, or NULL. */
+const struct plan_method *plan_method_find(enum convolve_method id);
+
+/* Rounds up to CONVOLVE_ALIGNMENT and adds: sizes of scratch are sums of such parts. False on overflow. */
+bool plan_size_add(size_t *total, size_t count, size_t element_bytes);
+
+/* Takes the next part of a scratch area that plan_size_add measured: returns *cursor and moves it on. */
+void *plan_scratch_take(unsigned char **cursor, size_t count, size_t element_bytes);
+
+#endif

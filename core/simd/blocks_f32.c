@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Blocks of float32. The block fills the registers: its accumulators, the vectors of one input row, and one tap. */
+#include "core/simd/routines.h"
+#include "core/simd/vec.h"
+
+#define ELEMENT         float
+#define SUFFIX          f32
+#define BLOCK           ROUTINE(block_f32)
+#define BLOCK_ROWS_BEST ROUTINE(block_rows_f32)
+#if defined VEC_SCALAR
+#define BLOCK_ROWS    1
+#define BLOCK_VECTORS 1
+#elif VEC_REGISTERS >= 32
+#define BLOCK_ROWS    6
+#define BLOCK_VECTORS 4
+#else
+#define BLOCK_ROWS    4
+#define BLOCK_VECTORS 3
+#endif
+#include "core/simd/blocks.inc"

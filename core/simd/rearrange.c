@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* Moves values about so that the blocks' rows are contiguous: phases of a row apart and together again, complex numbers
+ * turned by a quarter. Nothing is computed but signs. */
+#include "core/simd/routines.h"
+#include "core/simd/vec.h"
+
+#define DEFINE_REARRANGE(type, suffix)                                                                                 \
+    VEC_INLINE void split_phases_##suffix(type *restrict out, size_t pitch, const type *restrict in, size_t count,     \
+                                          size_t phases)                                                               \
+    {                                                                                                                  \
+        const size_t whole = count / phases;                                                                           \
+        for (size_t i = 0; i < whole; i++)                                                                             \
+            for (size_t phase = 0; phase < phases; phase++)                                                            \
+                out[phase * pitch + i] = in[i * phases + phase];                                                       \
+        for (size_t phase = 0; whole * phases + phase < count; phase++)                                                \
+            out[phase * pitch + whole] = in[whole * phases + phase];                                                   \
+    }                                                                                                                  \
+    void ROUTINE(split_##suffix)(type *restrict out, size_t pitch, const type *restrict in, size_t count,              \
+                                 size_t phases)                                                                        \
+    {                                                                                                                  \
+        if (phases == 2)                                                                                               \
+            split_phases_##suffix(out, pitch, in, count, 2);                                                           \
+        else if (phases == 4)                                                                                          \
+            split_phases_##suffix(out, pitch, in, count, 4);                                                           \
+        else                                                                                                           \
+            split_phases_##suffix(out, pitch, in, count, phases);                                                      \
+    }                                                                                                                  \
+    VEC_INLINE void merge_phases_##suffix(type *restrict out, const type *restrict in, size_t pitch, size_t count,     \
+                                          size_t phases)                                                               \
+    {                                                                                                                  \
+        const size_t whole = count / phases;                                                                           \
+        for (size_t i = 0; i < whole; i++)                                                                             \
+            for (size_t phase = 0; phase < phases; phase++)                                                            \
+                out[i * phases + phase] = in[phase * pitch + i];                                                       \
+        for (size_t phase = 0; whole * phases + phase < count; phase++)                                                \
+            out[whole * phases + phase] = in[phase * pitch + whole];                                                   \
+    }                                                                                                                  \
+    void ROUTINE(merge_##suffix)(type *restrict out, const type *restrict in, size_t pitch, size_t count,              \
+                                 size_t phases)                                                                        \
+    {                                                                                                                  \
+        if (phases == 2)                                                                                               \
+            merge_phases_##suffix(out, in, pitch, count, 2);                                                           \
+        else if (phases == 4)                                                                                          \
+            merge_phases_##suffix(out, in, pitch, count, 4);                                                           \
+        else                                                                                                           \
+            merge_phases_##suffix(out, in, pitch, count, phases);                                                      \
+    }                                                                                                                  \
+    void ROUTINE(turn_##suffix)(type *restrict out, const type *restrict in, size_t count)                             \
+    {                                                                                                                  \
+        for (size_t i = 0; i < count; i++) {                                                                           \
+            out[2 * i] = -in[2 * i + 1];                                                                               \
+            out[2 * i + 1] = in[2 * i];                                                                                \
+        }                                                                                                              \
+    }
+DEFINE_REARRANGE(float, f32)
+DEFINE_REARRANGE(double, f64)

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* The list of SIMD routines. Each row declares a routine for every instruction set, a member of the table, the line that
+ * fills it and the test that checks it (check_simd calls check_NAME for every row). A file of core/simd that is compiled
+ * per instruction set includes only this and vec.h, so that nothing else is built for instructions the CPU may lack. */
+#ifndef CORE_SIMD_ROUTINES_H
+#define CORE_SIMD_ROUTINES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A block of output rows, each a chain of multiply-adds over all taps. Output row r, element x:
+ *
+ *     acc = accumulate ? output[r][x] : +0
+ *     for p in 0 .. planes-1, t in 0 .. row_taps-1, k in 0 .. taps-1:
+ *         acc = fma(rows[p*rows_pitch + r*row_step + t][x + offsets[k]], values[p*plane_pitch + t*row_pitch + k], acc)
+ *     output[r][x] = acc
+ *
+ * Pitches and offsets count elements (of `rows`: pointers). Only elements that some tap of a written output reads are read.
+ * Output rows overlap no input. */
+struct simd_block {
+    const void *const *rows;
+    size_t rows_pitch;
+    size_t planes, row_taps, row_step, taps;
+    const void *values;
+    size_t plane_pitch, row_pitch;
+    const ptrdiff_t *offsets; /* NULL: offsets[k] is k */
+    bool accumulate;
+    void *const *output;
+    size_t output_rows; /* any number; best a multiple of the set's block_rows */
+    size_t count; /* elements of a row */
+};
+
+/* What a pass over values tells; `scan` routines add to what is there. */
+struct simd_facts {
+    double largest; /* the largest finite absolute value */
+    bool fractional; /* a finite value that is no integer */
+    bool nonfinite; /* a NaN or an infinity */
+};
+
+/* X(result, name, parameters) */
+#define FOR_EACH_ROUTINE(X)                                                                                            \
+    /* see struct simd_block; u64 wraps around */                                                                      \
+    X(void, block_f32, (const struct simd_block *block))                                                               \
+    X(void, block_f64, (const struct simd_block *block))                                                               \
+    X(void, block_u64, (const struct simd_block *block))                                                               \
+    X(void, scan_f32, (struct simd_facts * facts, const float *values, size_t count))                                  \
+    X(void, scan_f64, (struct simd_facts * facts, const double *values, size_t count))                                 \
+    /* whether every value is finite */                                                                                \
+    X(bool, finite_f32, (const float *values, size_t count))                                                           \
+    X(bool, finite_f64, (const double *values, size_t count))                                                          \
+    /* the largest absolute value: 2^63 for the least int64 */                                                         \
+    X(uint64_t, largest_i64, (const int64_t *values, size_t count))                                                    \
+    /* out[phase*pitch + i] = in[i*phases + phase], i < (count + phases-1-phase) / phases; 2 <= phases */              \
+    X(void, split_f32, (float *out, size_t pitch, const float *in, size_t count, size_t phases))                       \
+    X(void, split_f64, (double *out, size_t pitch, const double *in, size_t count, size_t phases))                     \
+    /* the way back: out[i*phases + phase] = in[phase*pitch + i], i*phases + phase < count */                          \
+    X(void, merge_f32, (float *out, const float *in, size_t pitch, size_t count, size_t phases))                       \
+    X(void, merge_f64, (double *out, const double *in, size_t pitch, size_t count, size_t phases))                     \
+    /* complex numbers times the imaginary unit: (re, im) becomes (-im, re); `count` numbers */                        \
+    X(void, turn_f32, (float *out, const float *in, size_t count))                                                     \
+    X(void, turn_f64, (double *out, const double *in, size_t count))
+
+struct simd_routines {
+    const char *name; /* "scalar", "avx2", ... */
+    unsigned block_rows_f32, block_rows_f64, block_rows_u64; /* the rows a block holds at best */
+#define SIMD_MEMBER(result, name, parameters) result(*name) parameters;
+    FOR_EACH_ROUTINE(SIMD_MEMBER)
+#undef SIMD_MEMBER
+};
+
+/* Worst first. The bits are in the order of the rows. */
+#ifdef HAVE_ISA_scalar
+#define SIMD_WITH_scalar(X) X(scalar)
+#else
+#define SIMD_WITH_scalar(X)
+#endif
+#ifdef HAVE_ISA_avx2
+#define SIMD_WITH_avx2(X) X(avx2)
+#else
+#define SIMD_WITH_avx2(X)
+#endif
+#ifdef HAVE_ISA_avx512
+#define SIMD_WITH_avx512(X) X(avx512)
+#else
+#define SIMD_WITH_avx512(X)
+#endif
+#ifdef HAVE_ISA_neon
+#define SIMD_WITH_neon(X) X(neon)
+#else
+#define SIMD_WITH_neon(X)
+#endif
+#define FOR_EACH_ISA(X) SIMD_WITH_scalar(X) SIMD_WITH_avx2(X) SIMD_WITH_avx512(X) SIMD_WITH_neon(X)
+
+#define SIMD_PROTOTYPES(isa) void simd_fill_##isa(struct simd_routines *table);
+FOR_EACH_ISA(SIMD_PROTOTYPES)
+#undef SIMD_PROTOTYPES
+
+/* The set in use. */
+const struct simd_routines *simd_routines(void);
+
+/* The sets this CPU has, worst first; NULL from the end on. For tests. */
+const struct simd_routines *simd_routines_at(size_t index);
+
+#ifdef ISA
+#define SIMD_PASTE(name, isa)                  name##_##isa
+#define SIMD_EXPAND(name, isa)                 SIMD_PASTE(name, isa)
+#define ROUTINE(name)                          SIMD_EXPAND(simd_##name, ISA)
+#define SIMD_DECLARE(result, name, parameters) result ROUTINE(name) parameters;
+FOR_EACH_ROUTINE(SIMD_DECLARE)
+#undef SIMD_DECLARE
+extern const unsigned ROUTINE(block_rows_f32), ROUTINE(block_rows_f64), ROUTINE(block_rows_u64);
+#endif
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* Lanes of one instruction set, over the vector extensions of GCC and Clang: load, store, one value in every lane, and the
+ * fused multiply-add, which is one rounding everywhere (fma() where the set is scalar). In `scalar` a vector is one
+ * value, so that the same source serves. `*_part` touch the first `count` lanes only, 0 < count <= lanes. */
+#ifndef CORE_SIMD_VEC_H
+#define CORE_SIMD_VEC_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined ISA_avx512
+#define VEC_BYTES     64
+#define VEC_REGISTERS 32
+#include <immintrin.h>
+#elif defined ISA_avx2
+#define VEC_BYTES     32
+#define VEC_REGISTERS 16
+#include <immintrin.h>
+#elif defined ISA_neon
+#define VEC_BYTES     16
+#define VEC_REGISTERS 32
+#include <arm_neon.h>
+#else
+#define VEC_SCALAR    1
+#define VEC_REGISTERS 16
+#endif
+
+#define VEC_INLINE static inline __attribute__((always_inline, unused))
+
+#ifdef VEC_SCALAR
+
+typedef float vec_f32;
+typedef double vec_f64;
+typedef uint32_t vec_u32;
+typedef uint64_t vec_u64;
+enum { LANES_f32 = 1, LANES_f64 = 1, LANES_u32 = 1, LANES_u64 = 1 };
+
+#define VEC_BASICS(type, suffix)                                                                                       \
+    VEC_INLINE vec_##suffix load_##suffix(const type *p)                                                               \
+    {                                                                                                                  \
+        return *p;                                                                                                     \
+    }                                                                                                                  \
+    VEC_INLINE void store_##suffix(type *p, vec_##suffix a)                                                            \
+    {                                                                                                                  \
+        *p = a;                                                                                                        \
+    }                                                                                                                  \
+    VEC_INLINE vec_##suffix load_part_##suffix(const type *p, size_t count)                                            \
+    {                                                                                                                  \
+        (void)count;                                                                                                   \
+        return *p;                                                                                                     \
+    }                                                                                                                  \
+    VEC_INLINE void store_part_##suffix(type *p, vec_##suffix a, size_t count)                                         \
+    {                                                                                                                  \
+        (void)count;                                                                                                   \
+        *p = a;                                                                                                        \
+    }                                                                                                                  \
+    VEC_INLINE vec_##suffix all_##suffix(type value)                                                                   \
+    {                                                                                                                  \
+        return value;                                                                                                  \
+    }
+VEC_BASICS(float, f32)
+VEC_BASICS(double, f64)
+VEC_BASICS(uint32_t, u32)
+VEC_BASICS(uint64_t, u64)
+#undef VEC_BASICS
+
+VEC_INLINE vec_f32 fma_f32(vec_f32 a, vec_f32 b, vec_f32 c)
+{
+    return fmaf(a, b, c);
+}
+VEC_INLINE vec_f64 fma_f64(vec_f64 a, vec_f64 b, vec_f64 c)
+{
+    return fma(a, b, c);
+}
+VEC_INLINE vec_f32 round_f32(vec_f32 a)
+{
+    return rintf(a);
+}
+VEC_INLINE vec_f64 round_f64(vec_f64 a)
+{
+    return rint(a);
+}
+/* All ones in the lanes where a < b (unsigned). */
+VEC_INLINE vec_u32 below_u32(vec_u32 a, vec_u32 b)
+{
+    return a < b ? UINT32_MAX : 0;
+}
+VEC_INLINE vec_u64 below_u64(vec_u64 a, vec_u64 b)
+{
+    return a < b ? UINT64_MAX : 0;
+}
+VEC_INLINE vec_u32 bits_f32(vec_f32 a)
+{
+    vec_u32 b;
+    memcpy(&b, &a, sizeof b);
+    return b;
+}
+VEC_INLINE vec_u64 bits_f64(vec_f64 a)
+{
+    vec_u64 b;
+    memcpy(&b, &a, sizeof b);
+    return b;
+}
+
+#else
+
+typedef float vec_f32 __attribute__((vector_size(VEC_BYTES)));
+typedef double vec_f64 __attribute__((vector_size(VEC_BYTES)));
+typedef uint32_t vec_u32 __attribute__((vector_size(VEC_BYTES)));
+typedef uint64_t vec_u64 __attribute__((vector_size(VEC_BYTES)));
+typedef float vec_any_f32 __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
+typedef double vec_any_f64 __attribute__((vector_size(VEC_BYTES), aligned(8), may_alias));
+typedef uint32_t vec_any_u32 __attribute__((vector_size(VEC_BYTES), aligned(4), may_alias));
+typedef uint64_t vec_any_u64 __attribute__((vector_size(VEC_BYTES), aligned(8), may_alias));
+enum { LANES_f32 = VEC_BYTES / 4, LANES_f64 = VEC_BYTES / 8, LANES_u32 = VEC_BYTES / 4, LANES_u64 = VEC_BYTES / 8 };
+
+#define VEC_BASICS(type, suffix)                                                                                       \
+    VEC_INLINE vec_##suffix load_##suffix(const type *p)                                                               \
+    {                                                                                                                  \
+        return *(const vec_any_##suffix *)p;                                                                           \
+    }                                                                                                                  \
+    VEC_INLINE void store_##suffix(type *p, vec_##suffix a)                                                            \
+    {                                                                                                                  \
+        *(vec_any_##suffix *)p = a;                                                                                    \
+    }                                                                                                                  \
+    VEC_INLINE vec_##suffix all_##suffix(type value)                                                                   \
+    {                                                                                                                  \
+        return value - (vec_##suffix){0};                                                                              \
+    }
+VEC_BASICS(float, f32)
+VEC_BASICS(double, f64)
+VEC_BASICS(uint32_t, u32)
+VEC_BASICS(uint64_t, u64)
+#undef VEC_BASICS
+
+/* A comparison of the vector extensions gives all ones where it holds. */
+VEC_INLINE vec_u32 below_u32(vec_u32 a, vec_u32 b)
+{
+    return (vec_u32)(a < b);
+}
+VEC_INLINE vec_u64 below_u64(vec_u64 a, vec_u64 b)
+{
+    return (vec_u64)(a < b);
+}
+VEC_INLINE vec_u32 bits_f32(vec_f32 a)
+{
+    return (vec_u32)a;
+}
+VEC_INLINE vec_u64 bits_f64(vec_f64 a)
+{
+    return (vec_u64)a;
+}
+
+#if defined ISA_avx512
+
+VEC_INLINE vec_f32 fma_f32(vec_f32 a, vec_f32 b, vec_f32 c)
+{
+    return (vec_f32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+VEC_INLINE vec_f64 fma_f64(vec_f64 a, vec_f64 b, vec_f64 c)
+{
+    return (vec_f64)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+VEC_INLINE vec_f32 round_f32(vec_f32 a)
+{
+    return (vec_f32)_mm512_roundscale_ps((__m512)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+VEC_INLINE vec_f64 round_f64(vec_f64 a)
+{
+    return (vec_f64)_mm512_roundscale_pd((__m512d)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+#define VEC_PART(type, suffix, bits, intrinsic)                                                                        \
+    VEC_INLINE vec_##suffix load_part_##suffix(const type *p, size_t count)                                            \
+    {                                                                                                                  \
+        return (vec_##suffix)_mm512_maskz_loadu_##intrinsic((__mmask##bits)((1u << count) - 1), p);                    \
+    }                                                                                                                  \
+    VEC_INLINE void store_part_##suffix(type *p, vec_##suffix a, size_t count)                                         \
+    {                                                                                                                  \
+        _mm512_mask_storeu_##intrinsic(p, (__mmask##bits)((1u << count) - 1), (__m512i)a);                             \
+    }
+VEC_PART(float, f32, 16, epi32)
+VEC_PART(double, f64, 8, epi64)
+VEC_PART(uint32_t, u32, 16, epi32)
+VEC_PART(uint64_t, u64, 8, epi64)
+#undef VEC_PART
+
+#elif defined ISA_avx2
+
+VEC_INLINE vec_f32 fma_f32(vec_f32 a, vec_f32 b, vec_f32 c)
+{
+    return (vec_f32)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+VEC_INLINE vec_f64 fma_f64(vec_f64 a, vec_f64 b, vec_f64 c)
+{
+    return (vec_f64)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+VEC_INLINE vec_f32 round_f32(vec_f32 a)
+{
+    return (vec_f32)_mm256_round_ps((__m256)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+VEC_INLINE vec_f64 round_f64(vec_f64 a)
+{
+    return (vec_f64)_mm256_round_pd((__m256d)a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+#define VEC_PART(type, suffix, element, mask, intrinsic, pointer)                                                      \
+    VEC_INLINE __m256i part_mask_##suffix(size_t count)                                                                \
+    {                                                                                                                  \
+        return _mm256_cmpgt_##mask(_mm256_set1_##element((int)count), part_lanes_##mask());                            \
+    }                                                                                                                  \
+    VEC_INLINE vec_##suffix load_part_##suffix(const type *p, size_t count)                                            \
+    {                                                                                                                  \
+        return (vec_##suffix)_mm256_maskload_##intrinsic((const pointer *)p, part_mask_##suffix(count));               \
+    }                                                                                                                  \
+    VEC_INLINE void store_part_##suffix(type *p, vec_##suffix a, size_t count)                                         \
+    {                                                                                                                  \
+        _mm256_maskstore_##intrinsic((pointer *)p, part_mask_##suffix(count), (__m256i)a);                             \
+    }
+VEC_INLINE __m256i part_lanes_epi32(void)
+{
+    return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+}
+VEC_INLINE __m256i part_lanes_epi64(void)
+{
+    return _mm256_setr_epi64x(0, 1, 2, 3);
+}
+VEC_PART(float, f32, epi32, epi32, epi32, int)
+VEC_PART(double, f64, epi64x, epi64, epi64, long long)
+VEC_PART(uint32_t, u32, epi32, epi32, epi32, int)
+VEC_PART(uint64_t, u64, epi64x, epi64, epi64, long long)
+#undef VEC_PART
+
+#else
+
+VEC_INLINE vec_f32 fma_f32(vec_f32 a, vec_f32 b, vec_f32 c)
+{
+    return (vec_f32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+VEC_INLINE vec_f64 fma_f64(vec_f64 a, vec_f64 b, vec_f64 c)
+{
+    return (vec_f64)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
+VEC_INLINE vec_f32 round_f32(vec_f32 a)
+{
+    return (vec_f32)vrndnq_f32((float32x4_t)a);
+}
+VEC_INLINE vec_f64 round_f64(vec_f64 a)
+{
+    return (vec_f64)vrndnq_f64((float64x2_t)a);
+}
+#define VEC_PART(type, suffix)                                                                                         \
+    VEC_INLINE vec_##suffix load_part_##suffix(const type *p, size_t count)                                            \
+    {                                                                                                                  \
+        vec_##suffix a = {0};                                                                                          \
+        memcpy(&a, p, count * sizeof *p);                                                                              \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    VEC_INLINE void store_part_##suffix(type *p, vec_##suffix a, size_t count)                                         \
+    {                                                                                                                  \
+        memcpy(p, &a, count * sizeof *p);                                                                              \
+    }
+VEC_PART(float, f32)
+VEC_PART(double, f64)
+VEC_PART(uint32_t, u32)
+VEC_PART(uint64_t, u64)
+#undef VEC_PART
+
+#endif
+#endif
+
+/* Everywhere alike, being one multiplication and one addition modulo 2^64. */
+VEC_INLINE vec_u64 fma_u64(vec_u64 a, vec_u64 b, vec_u64 c)
+{
+    return a * b + c;
+}
+#define VEC_LARGER(suffix)                                                                                             \
+    VEC_INLINE vec_##suffix larger_##suffix(vec_##suffix a, vec_##suffix b)                                            \
+    {                                                                                                                  \
+        const vec_##suffix less = below_##suffix(a, b);                                                                \
+        return (b & less) | (a & ~less);                                                                               \
+    }
+VEC_LARGER(u32)
+VEC_LARGER(u64)
+#undef VEC_LARGER
+
+#endif
