@@ -15,6 +15,7 @@ enum endpoint_flags {
     ENDPOINT_COMPUTE = 1, /* counts for rate limits, has a body, may be queued */
     ENDPOINT_OPEN = 2, /* no API key, no connection limit: health and metrics */
     ENDPOINT_PAGE = 4, /* no API key: the playground's own files */
+    ENDPOINT_JSON = 8, /* answers with JSON alone, so that an Accept without it is refused */
 };
 
 enum endpoint_answer {

@@ -14,6 +14,11 @@ struct response;
 
 enum request_stage { REQUEST_READING, REQUEST_QUEUED, REQUEST_ANSWERING, REQUEST_ENDED };
 
+/* A header as sent, or a query parameter, decoded. */
+struct request_field {
+    const char *name, *value;
+};
+
 struct request {
     struct daemon *daemon;
     const struct endpoint *endpoint;
@@ -33,15 +38,27 @@ struct request {
     uint64_t began_ns, received_ns; /* CLOCK_MONOTONIC: first byte known, last byte of the body */
     uint64_t decode_ns, compute_ns, queue_ns, encode_ns; /* spent in each phase so far */
     uint64_t deadline_ns; /* from request_timeout_ms; an endpoint may bring it forward (timeout_ms) */
+    uint64_t retry_after_s; /* with rate-limited; 0 counts as 1 */
     unsigned status; /* of the answer, once there is one */
     const char *log_method; /* the convolution method used, for the log line; NULL: none */
     void *connection; /* the listener's */
+
+    const struct request_field *headers, *query; /* in the order they came */
+    size_t header_count, query_count;
 };
 
-/* A request header by name (case-insensitive), a query parameter by name (decoded); NULL where absent. Query parameters keep
- * their order: request_query_at returns false past the last. Implemented by the listener. */
+/* The first request header of that name (case-insensitive), NULL where absent; how often it was sent. Query parameters keep
+ * their order: request_query_at returns false past the last. */
 const char *request_header(const struct request *request, const char *name);
+size_t request_header_count(const struct request *request, const char *name);
 bool request_query_at(const struct request *request, size_t index, const char **name, const char **value);
+
+/* Splits and decodes "a=1&b=%5B1%5D" into request->query; false: no memory. */
+bool request_read_query(struct request *request, const char *text);
+
+/* Fills request->id: the caller's X-Request-Id where it is sound and sent once, else one of our own, and
+ * request->traceparent. */
+void request_identify(struct request *request);
 
 uint64_t clock_now_ns(void); /* CLOCK_MONOTONIC */
 

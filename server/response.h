@@ -30,7 +30,7 @@ struct response {
     size_t tail_bytes;
     struct response_header {
         const char *name, *value;
-    } headers[12]; /* besides the usual ones; values live with the arena */
+    } headers[24]; /* values live with the arena; response_finish adds the usual ones */
     unsigned header_count;
     bool close; /* close the connection after it */
 };
@@ -38,5 +38,12 @@ struct response {
 void response_text(struct response *response, unsigned status, const char *content_type, const char *body,
                    size_t body_bytes);
 void response_header(struct response *response, const char *name, const char *value);
+
+/* The problem document of request->error, with what its status asks for beside it: Retry-After, WWW-Authenticate. Works without
+ * memory too: then it has no body. */
+void response_problem(struct response *response, struct request *request);
+
+/* Adds what every answer has: X-Request-Id, Content-Type, Server-Timing on compute paths, CORS. */
+void response_finish(struct response *response, struct request *request, bool is_compute);
 
 #endif

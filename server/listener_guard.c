@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* The rules of RFC 9112 about framing, held against all headers of a request before any byte of its body is believed. */
+#include "server/listener_guard.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "server/request.h"
+
+static bool is_token(const char *name)
+{
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    return name[0] != '\0' && name[strspn(name, token)] == '\0';
+}
+
+static bool has_control(const char *value)
+{
+    for (const unsigned char *at = (const unsigned char *)value; *at != '\0'; at++)
+        if ((*at < 0x20 && *at != '\t') || *at == 0x7f)
+            return true;
+    return false;
+}
+
+static bool fail(struct convolve_error *error, const char *detail)
+{
+    return convolve_fail(error, "malformed-request", "", "%s", detail);
+}
+
+static bool read_length(uint64_t *length, const char *text)
+{
+    *length = 0;
+    if (text[0] == '\0')
+        return false;
+    for (; *text != '\0'; text++)
+        if (*text < '0' || *text > '9' || __builtin_mul_overflow(*length, 10, length) ||
+            __builtin_add_overflow(*length, (uint64_t)(*text - '0'), length))
+            return false;
+    return true;
+}
+
+bool guard_check(struct guard_framing *framing, const struct request_field *headers, size_t count, const char *version,
+                 struct convolve_error *error)
+{
+    const bool is_1_0 = strcmp(version, "HTTP/1.0") == 0;
+    unsigned hosts = 0, lengths = 0, codings = 0;
+
+    *framing = (struct guard_framing){0};
+    for (size_t i = 0; i < count; i++) {
+        const char *name = headers[i].name, *value = headers[i].value;
+        if (!is_token(name))
+            return fail(error, "a header's name is no token: it holds a space, a control character, or nothing");
+        if (has_control(value))
+            return convolve_fail(error, "malformed-request", "", "the header %.64s holds a control character", name);
+        if (strcasecmp(name, "Host") == 0) {
+            hosts++;
+        } else if (strcasecmp(name, "Content-Length") == 0) {
+            lengths++;
+            framing->has_length = true;
+            if (!read_length(&framing->length, value))
+                return fail(error, "Content-Length is no number of bytes");
+        } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+            codings++;
+            framing->chunked = true;
+            if (strcasecmp(value, "chunked") != 0)
+                return fail(error, "the only transfer coding understood is `chunked`");
+        }
+    }
+    if (lengths > 1)
+        return fail(error, "Content-Length is there more than once");
+    if (codings > 1)
+        return fail(error, "Transfer-Encoding is there more than once");
+    if (lengths > 0 && codings > 0)
+        return fail(error, "Content-Length and Transfer-Encoding exclude each other");
+    if (codings > 0 && is_1_0)
+        return fail(error, "HTTP/1.0 has no Transfer-Encoding");
+    if (hosts > 1)
+        return fail(error, "Host is there more than once");
+    if (hosts == 0 && !is_1_0)
+        return fail(error, "HTTP/1.1 requires a Host header");
+    return true;
+}

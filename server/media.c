@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* Media types. RFC 9110's grammar, read leniently where a fault does no harm: an Accept that cannot be read admits all. */
+#include "server/media.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "server/request.h"
+
+/* Types whose name says that the body is no JSON. A type that ends in "/" stands for all that begin so. */
+static const char *const other_formats[] = {
+    "image/",
+    "audio/",
+    "video/",
+    "font/",
+    "model/",
+    "multipart/",
+    "application/x-npy",
+    "application/x-npz",
+    "application/zip",
+    "application/gzip",
+    "application/pdf",
+    "application/cbor",
+    "application/xml",
+    "text/xml",
+    "text/html",
+};
+
+static size_t type_length(const char *text)
+{
+    return strcspn(text, "; \t,");
+}
+
+static bool names_other_format(const char *type)
+{
+    const size_t bytes = type_length(type);
+    for (size_t i = 0; i < sizeof other_formats / sizeof other_formats[0]; i++) {
+        const size_t known = strlen(other_formats[i]);
+        if (other_formats[i][known - 1] == '/' ? bytes > known : bytes == known)
+            if (strncasecmp(type, other_formats[i], known) == 0)
+                return true;
+    }
+    return false;
+}
+
+bool media_check_body(const struct request *request, struct convolve_error *error)
+{
+    const char *type = request_header(request, "Content-Type");
+    const char *coding = request_header(request, "Content-Encoding");
+
+    if (type != NULL && names_other_format(type))
+        return convolve_fail(error, "unsupported-media-type", "",
+                             "the body is %.*s; this path reads JSON: send application/json",
+                             (int)(type_length(type) < 100 ? type_length(type) : 100), type);
+    if (coding != NULL && coding[0] != '\0' && strcasecmp(coding, "identity") != 0)
+        return convolve_fail(error, "unsupported-media-type", "",
+                             "the body has Content-Encoding %.60s; send it without", coding);
+    return true;
+}
+
+/* One range of an Accept header: how well it fits the type (-1: not at all; 0: anything; 1: the family; 2: the type itself; a
+ * parameter other than q makes no difference, since none of our types has one) and its q in thousandths. */
+struct range {
+    int fit, quality;
+};
+
+static const char *skip_space(const char *at)
+{
+    return at + strspn(at, " \t");
+}
+
+/* "0", "1", "0.5", "1.000"; -1 where it is nothing of the kind. */
+static int read_quality(const char **at)
+{
+    const char *text = *at;
+    int quality;
+    if (text[0] != '0' && text[0] != '1')
+        return -1;
+    quality = (*text++ - '0') * 1000;
+    if (*text == '.') {
+        text++;
+        for (int unit = 100; unit > 0 && *text >= '0' && *text <= '9'; unit /= 10)
+            quality += (*text++ - '0') * unit;
+    }
+    *at = text;
+    return quality <= 1000 ? quality : -1;
+}
+
+static bool read_parameters(const char **at, struct range *range)
+{
+    const char *text = *at;
+    while (*(text = skip_space(text)) == ';') {
+        text = skip_space(text + 1);
+        if (strncasecmp(text, "q=", 2) == 0) {
+            text += 2;
+            if ((range->quality = read_quality(&text)) < 0)
+                return false;
+            continue;
+        }
+        while (*text != '\0' && *text != ';' && *text != ',') {
+            if (*text++ != '"')
+                continue;
+            text += strcspn(text, "\"");
+            if (*text++ != '"')
+                return false;
+        }
+    }
+    *at = text;
+    return *text == '\0' || *text == ',';
+}
+
+/* Reads one header; false where it cannot be read. `best` is the closest fit so far over all of them. */
+static bool read_accept(const char *text, const char *type, struct range *best)
+{
+    const size_t type_bytes = strlen(type), family_bytes = strcspn(type, "/") + 1;
+
+    for (;;) {
+        struct range range = {-1, 1000};
+        while (*(text = skip_space(text)) == ',')
+            text++;
+        if (*text == '\0')
+            return true;
+        const size_t bytes = strcspn(text, ";, \t");
+        const char *slash = memchr(text, '/', bytes);
+        if (slash == NULL || slash == text || slash == text + bytes - 1)
+            return false;
+        if (bytes == type_bytes && strncasecmp(text, type, bytes) == 0)
+            range.fit = 2;
+        else if (bytes == family_bytes + 1 && strncasecmp(text, type, family_bytes) == 0 && text[bytes - 1] == '*')
+            range.fit = 1;
+        else if (bytes == 3 && memcmp(text, "*/*", 3) == 0)
+            range.fit = 0;
+        text += bytes;
+        if (!read_parameters(&text, &range))
+            return false;
+        if (range.fit > best->fit || (range.fit == best->fit && range.quality > best->quality))
+            *best = range;
+    }
+}
+
+bool media_accepts(const struct request *request, const char *type)
+{
+    struct range best = {-1, 0};
+    bool any = false;
+
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (strcasecmp(request->headers[i].name, "Accept") != 0)
+            continue;
+        if (!read_accept(request->headers[i].value, type, &best))
+            return true;
+        any = any || request->headers[i].value[strspn(request->headers[i].value, " \t,")] != '\0';
+    }
+    return !any || (best.fit >= 0 && best.quality > 0);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* What a request's headers and target say: look-ups, the query, the id. Everything lives in the request's arena. */
+#include "server/request.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum { CALLER_ID_MAX = 128, QUERY_PARAMETERS_MAX = 4096 };
+
+uint64_t clock_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+const char *request_header(const struct request *request, const char *name)
+{
+    for (size_t i = 0; i < request->header_count; i++)
+        if (strcasecmp(request->headers[i].name, name) == 0)
+            return request->headers[i].value;
+    return NULL;
+}
+
+size_t request_header_count(const struct request *request, const char *name)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < request->header_count; i++)
+        count += strcasecmp(request->headers[i].name, name) == 0;
+    return count;
+}
+
+bool request_query_at(const struct request *request, size_t index, const char **name, const char **value)
+{
+    if (index >= request->query_count)
+        return false;
+    *name = request->query[index].name;
+    *value = request->query[index].value;
+    return true;
+}
+
+static int hex_value(char digit)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *found = digit != '\0' ? strchr(digits, digit | 0x20) : NULL;
+    return found != NULL ? (int)(found - digits) : -1;
+}
+
+/* "+" is a space, %XX a byte; a NUL would cut the text, so %00 stays as it is and equals no name or value. */
+static void decode_parameter(char *text)
+{
+    char *out = text;
+    for (const char *in = text; *in != '\0'; in++) {
+        const int high = *in == '%' ? hex_value(in[1]) : -1;
+        const int low = high >= 0 ? hex_value(in[2]) : -1;
+        if (low >= 0 && high * 16 + low != 0) {
+            *out++ = (char)(high * 16 + low);
+            in += 2;
+        } else {
+            *out++ = (char)(*in == '+' ? ' ' : *in);
+        }
+    }
+    *out = '\0';
+}
+
+bool request_read_query(struct request *request, const char *text)
+{
+    size_t count = 1, used = 0;
+    if (text[0] == '\0')
+        return true;
+    for (const char *at = text; *at != '\0'; at++)
+        count += *at == '&';
+    if (count > QUERY_PARAMETERS_MAX)
+        count = QUERY_PARAMETERS_MAX;
+
+    char *copy = arena_copy_text(&request->arena, text, strlen(text));
+    struct request_field *fields = arena_alloc(&request->arena, count * sizeof *fields);
+    if (copy == NULL || fields == NULL)
+        return false;
+    for (char *rest = copy, *name; used < count && (name = strsep(&rest, "&")) != NULL;) {
+        if (name[0] == '\0')
+            continue;
+        char *value = strchr(name, '=');
+        if (value != NULL)
+            *value++ = '\0';
+        else
+            value = name + strlen(name);
+        decode_parameter(name);
+        decode_parameter(value);
+        fields[used++] = (struct request_field){name, value};
+    }
+    request->query = fields;
+    request->query_count = used;
+    return true;
+}
+
+static bool is_sound_id(const char *id)
+{
+    const size_t bytes = strlen(id);
+    return bytes >= 1 && bytes <= CALLER_ID_MAX &&
+           strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == bytes;
+}
+
+/* Unique among daemons by a random number of the process, within it by a counter. */
+static void make_id(char *out, size_t bytes)
+{
+    static _Atomic uint64_t process, counter;
+    uint64_t mine = atomic_load_explicit(&process, memory_order_relaxed);
+
+    if (mine == 0) {
+        uint64_t drawn = 0, none = 0;
+        if (getrandom(&drawn, sizeof drawn, GRND_NONBLOCK) != (ssize_t)sizeof drawn)
+            drawn = clock_now_ns();
+        drawn |= 1;
+        mine = atomic_compare_exchange_strong(&process, &none, drawn) ? drawn : none;
+    }
+    snprintf(out, bytes, "%016" PRIx64 "-%08" PRIx64, mine,
+             atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed) + 1);
+}
+
+void request_identify(struct request *request)
+{
+    const char *id = request_header(request, "X-Request-Id");
+    const char *trace = request_header(request, "traceparent");
+
+    if (id != NULL && is_sound_id(id) && request_header_count(request, "X-Request-Id") == 1)
+        snprintf(request->id, sizeof request->id, "%s", id);
+    else
+        make_id(request->id, sizeof request->id);
+    if (trace != NULL && is_sound_id(trace) && strlen(trace) < sizeof request->traceparent)
+        snprintf(request->traceparent, sizeof request->traceparent, "%s", trace);
+}
