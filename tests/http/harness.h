@@ -117,7 +117,8 @@ void check_near(struct child *child, const char *name, const char *path, const c
                 size_t count, double tolerance);
 size_t numbers_of(const char *text, double *numbers, size_t count_max); /* all numbers of a nested array */
 
-/* A problem document with all that belongs to it. `pointer` NULL: absent. `word` NULL: any detail. */
+/* A problem document with all that belongs to it. `slug`: one, or several with | between. `pointer` NULL: absent; a * at its
+ * end stands for anything. `word` NULL: any detail. */
 void check_problem_in(const char *name, const struct answer *answer, int status, const char *slug, const char *pointer,
                       long long offset, const char *word);
 struct answer check_problem(struct child *child, const char *name, const char *path, const char *quoted, int status,
