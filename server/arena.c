@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The memory of one request. Three kinds of it: small things are cut from chunks, blocks below 128 KiB come from the heap, larger
- * ones are mappings of their own, which grow by mremap without a copy. Every piece has a 64-byte header in front of it, and
- * all but small blocks stand in the arena's list. What is resident is never more than what is charged.
+ * ones are mappings of their own, which grow without a copy. Every piece has a 64-byte header in front of it, and all but
+ * small blocks stand in the arena's list. What is resident is never more than what is charged.
  *
- * Two stores spare the steady state its system calls. Each thread keeps a few first chunks, so that a tiny request allocates
- * nothing. The process keeps mappings freed lately, because the page faults of a fresh one cost as much as filling it does.
- * Both are bounded and charged to nobody: they belong to the 64 MiB that the daemon may use above its ceiling. */
+ * Each thread keeps a few first chunks, so that in the steady state a tiny request allocates nothing. They are charged to
+ * nobody, as kept mappings are: both belong to the 64 MiB that the daemon may use above its ceiling. */
 #include "server/arena.h"
 
 #include <assert.h>
@@ -13,8 +12,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+
+#include "server/mapping.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
@@ -33,11 +32,7 @@ enum {
     SMALL_BLOCK_BYTES_MAX = 2 << 10,
 #endif
     MAPPED_BYTES_MIN = 128 << 10,
-    HEADROOM_BYTES_MAX = 256 << 20, /* address space beyond what was asked for */
     KEPT_CHUNKS = 8, /* in each thread */
-    KEPT_MAPPINGS = 16,
-    KEPT_MAPPING_BYTES_MAX = 16 << 20, /* one of them */
-    KEPT_BYTES_MAX = 32 << 20, /* all of them */
 };
 
 enum block_kind {
@@ -52,7 +47,7 @@ struct arena_block {
     struct arena_block *next;
     size_t bytes; /* asked for */
     size_t capacity; /* usable without another allocation, after the header */
-    size_t charged; /* header included; of a mapping: whole pages, and no page beyond them is resident */
+    size_t charged; /* header included; of a mapping: the bytes that may be touched */
     enum block_kind kind;
 };
 static_assert(sizeof(struct arena_block) == BLOCK_ALIGNMENT, "what follows the header is aligned as the header is");
@@ -148,129 +143,6 @@ static void first_chunk_give(struct arena_block *chunk)
     kept_chunks.count++;
 }
 
-/* ---- Mappings, kept by the process ----------------------------------------------------------------------------- */
-
-static size_t mapped_bytes(const struct arena_block *block)
-{
-    return sizeof *block + block->capacity;
-}
-
-static size_t page_bytes(void)
-{
-    static _Atomic size_t bytes;
-    size_t known = atomic_load_explicit(&bytes, memory_order_relaxed);
-    if (known == 0) {
-        known = (size_t)sysconf(_SC_PAGESIZE);
-        atomic_store_explicit(&bytes, known, memory_order_relaxed);
-    }
-    return known;
-}
-
-/* The header and `bytes` in whole pages; false where that is beyond any address space. */
-static bool pages_for(size_t bytes, size_t *rounded)
-{
-    const size_t page = page_bytes();
-    size_t sum;
-    if (__builtin_add_overflow(bytes, sizeof(struct arena_block) + page - 1, &sum) || sum > SIZE_MAX / 2)
-        return false;
-    *rounded = sum / page * page;
-    return true;
-}
-
-static struct {
-    pthread_mutex_t lock;
-    unsigned count;
-    size_t bytes; /* resident */
-    struct arena_block *mappings[KEPT_MAPPINGS]; /* oldest first */
-} kept = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static struct arena_block *kept_remove(unsigned index)
-{
-    struct arena_block *block = kept.mappings[index];
-    kept.bytes -= block->charged;
-    kept.count--;
-    memmove(kept.mappings + index, kept.mappings + index + 1, (kept.count - index) * sizeof *kept.mappings);
-    return block;
-}
-
-/* The newest kept mapping that holds `bytes` (header and pages counted) and is not far too large; NULL where there is none. */
-static struct arena_block *mapping_reuse(size_t bytes)
-{
-    struct arena_block *block = NULL;
-    pthread_mutex_lock(&kept.lock);
-    for (unsigned i = kept.count; i > 0 && block == NULL; i--) {
-        const size_t size = mapped_bytes(kept.mappings[i - 1]);
-        if (size >= bytes && size / 4 <= bytes)
-            block = kept_remove(i - 1);
-    }
-    pthread_mutex_unlock(&kept.lock);
-    if (block != NULL && block->charged > bytes) {
-        /* Pages beyond those charged must not be resident. */
-        if (madvise((char *)block + bytes, block->charged - bytes, MADV_DONTNEED) != 0) {
-            munmap(block, mapped_bytes(block));
-            return NULL;
-        }
-    }
-    return block;
-}
-
-static void mapping_free(struct arena_block *block)
-{
-    struct arena_block *dropped[KEPT_MAPPINGS];
-    unsigned drop_count = 0;
-    if (block->charged > KEPT_MAPPING_BYTES_MAX) {
-        munmap(block, mapped_bytes(block));
-        return;
-    }
-    pthread_mutex_lock(&kept.lock);
-    while (kept.count == KEPT_MAPPINGS || (kept.count > 0 && kept.bytes + block->charged > KEPT_BYTES_MAX))
-        dropped[drop_count++] = kept_remove(0);
-    kept.mappings[kept.count++] = block;
-    kept.bytes += block->charged;
-    pthread_mutex_unlock(&kept.lock);
-    for (unsigned i = 0; i < drop_count; i++)
-        munmap(dropped[i], mapped_bytes(dropped[i]));
-}
-
-void arena_trim(void)
-{
-    struct arena_block *dropped[KEPT_MAPPINGS];
-    unsigned drop_count = 0;
-    pthread_mutex_lock(&kept.lock);
-    while (kept.count > 0)
-        dropped[drop_count++] = kept_remove(kept.count - 1);
-    pthread_mutex_unlock(&kept.lock);
-    for (unsigned i = 0; i < drop_count; i++)
-        munmap(dropped[i], mapped_bytes(dropped[i]));
-}
-
-/* Address space for `bytes` and as much again, so that growing is seldom a system call; just `bytes` where that is refused. */
-static size_t with_headroom(size_t bytes)
-{
-    size_t sum;
-    const size_t headroom = bytes < HEADROOM_BYTES_MAX ? bytes : HEADROOM_BYTES_MAX;
-    return __builtin_add_overflow(bytes, headroom, &sum) ? bytes : sum;
-}
-
-static struct arena_block *mapping_create(size_t bytes)
-{
-    struct arena_block *block = mapping_reuse(bytes);
-    if (block != NULL)
-        return block;
-    size_t size = with_headroom(bytes);
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    void *address = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (address == MAP_FAILED) {
-        size = bytes;
-        address = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-    }
-    if (address == MAP_FAILED)
-        return NULL;
-    block = address;
-    block->capacity = size - sizeof *block;
-    return block;
-}
-
 /* ---- The arena's list ------------------------------------------------------------------------------------------ */
 
 static void block_link(struct arena *arena, struct arena_block *block)
@@ -313,36 +185,57 @@ static void block_give_back(struct arena_block *block)
         free(block);
         break;
     case BLOCK_MAPPED:
-        mapping_free(block);
+        mapping_give(&(struct mapping){block, sizeof *block + block->capacity, block->charged});
         break;
     case BLOCK_SMALL:
         break;
     }
 }
 
+/* The header and `bytes` in whole pages. */
+static bool pages_for(size_t bytes, size_t *charged)
+{
+    size_t sum;
+    return !__builtin_add_overflow(bytes, sizeof(struct arena_block), &sum) && mapping_round(sum, charged);
+}
+
+/* A block of `charged` bytes, header included, that are charged already; NULL where the system has none. */
+static struct arena_block *block_from_system(enum block_kind kind, size_t charged)
+{
+    struct mapping mapping;
+    struct arena_block *block;
+    size_t capacity = charged - sizeof *block;
+    if (kind == BLOCK_MAPPED) {
+        if (!mapping_take(&mapping, charged))
+            return NULL;
+        block = mapping.address;
+        capacity = mapping.space_bytes - sizeof *block;
+    } else {
+        block = aligned_alloc(BLOCK_ALIGNMENT, charged);
+        if (block == NULL)
+            return NULL;
+    }
+    *block = (struct arena_block){.kind = kind, .charged = charged, .capacity = capacity};
+    return block;
+}
+
 /* A block in the list that holds `bytes`: a mapping where that is much, else from the heap. */
 static struct arena_block *block_create(struct arena *arena, size_t bytes)
 {
-    const bool mapped = bytes >= MAPPED_BYTES_MIN;
+    const enum block_kind kind = bytes >= MAPPED_BYTES_MIN ? BLOCK_MAPPED : BLOCK_HEAP;
     size_t charged;
-    if (mapped) {
-        if (!pages_for(bytes, &charged))
-            return arena_fail(arena, ARENA_TOO_LARGE, bytes);
-    } else {
+    if (kind == BLOCK_HEAP)
         charged = (sizeof(struct arena_block) + bytes + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT;
-    }
+    else if (!pages_for(bytes, &charged))
+        return arena_fail(arena, ARENA_TOO_LARGE, bytes);
     if (!arena_charge(arena, charged))
         return NULL;
-    struct arena_block *block = mapped ? mapping_create(charged) : aligned_alloc(BLOCK_ALIGNMENT, charged);
+    struct arena_block *block = block_from_system(kind, charged);
     if (block == NULL) {
         arena_discharge(arena, charged);
         return arena_fail(arena, ARENA_EXHAUSTED, bytes);
     }
-    if (!mapped)
-        block->capacity = charged - sizeof *block;
-    block->kind = mapped ? BLOCK_MAPPED : BLOCK_HEAP;
     block->bytes = bytes;
-    block->charged = charged;
     block_link(arena, block);
     return block;
 }
@@ -471,40 +364,30 @@ void arena_block_free(struct arena *arena, void *data)
     block_give_back(block);
 }
 
-/* Changes what a mapping holds; moves it only where its address space is too small. NULL: nothing has changed. */
-static struct arena_block *mapping_resize(struct arena *arena, struct arena_block *block, size_t bytes)
+/* Changes what a mapped block holds; it may move. NULL: nothing has changed. */
+static struct arena_block *block_resize_mapped(struct arena *arena, struct arena_block *block, size_t bytes)
 {
+    struct mapping mapping = {block, sizeof *block + block->capacity, block->charged};
+    const size_t before = block->charged;
     size_t charged;
     if (!pages_for(bytes, &charged))
         return arena_fail(arena, ARENA_TOO_LARGE, bytes);
-    if (charged < block->charged) {
-        if (madvise((char *)block + charged, block->charged - charged, MADV_DONTNEED) == 0) {
-            arena_discharge(arena, block->charged - charged);
-            block->charged = charged;
+    if (charged > before && !arena_charge(arena, charged - before))
+        return NULL;
+    if (charged != before && !mapping_resize(&mapping, charged)) {
+        if (charged > before) {
+            arena_discharge(arena, charged - before);
+            return arena_fail(arena, ARENA_EXHAUSTED, charged - before);
         }
-    } else if (charged > block->charged) {
-        const size_t more = charged - block->charged;
-        if (!arena_charge(arena, more))
-            return NULL;
-        if (bytes > block->capacity) {
-            const size_t before = mapped_bytes(block);
-            size_t size = with_headroom(charged);
-            void *address = mremap(block, before, size, MREMAP_MAYMOVE);
-            if (address == MAP_FAILED) {
-                size = charged;
-                address = mremap(block, before, size, MREMAP_MAYMOVE);
-            }
-            if (address == MAP_FAILED) {
-                arena_discharge(arena, more);
-                return arena_fail(arena, ARENA_EXHAUSTED, more);
-            }
-            block = address;
-            block->capacity = size - sizeof *block;
-            block_relink(arena, block);
-        }
-        block->charged = charged;
+        charged = before; /* cannot shrink, so it stays as it was */
     }
+    if (charged < before)
+        arena_discharge(arena, before - charged);
+    block = mapping.address;
+    block->capacity = mapping.space_bytes - sizeof *block;
+    block->charged = charged;
     block->bytes = bytes;
+    block_relink(arena, block);
     return block;
 }
 
@@ -514,7 +397,7 @@ void *arena_block_resize(struct arena *arena, void *data, size_t bytes)
         return arena_block(arena, bytes);
     struct arena_block *block = (struct arena_block *)data - 1;
     if (block->kind == BLOCK_MAPPED) {
-        block = mapping_resize(arena, block, bytes);
+        block = block_resize_mapped(arena, block, bytes);
         return block != NULL ? block + 1 : NULL;
     }
     if (block->kind == BLOCK_SMALL && arena->bump == block_end(block) &&

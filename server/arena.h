@@ -53,7 +53,4 @@ void arena_block_free(struct arena *arena, void *block); /* NULL is fine */
 bool arena_charge(struct arena *arena, size_t bytes);
 void arena_discharge(struct arena *arena, size_t bytes);
 
-/* Gives the large blocks that were kept for reuse (at most 32 MiB, charged to nobody) back to the system: for idle times. */
-void arena_trim(void);
-
 #endif

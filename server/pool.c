@@ -17,6 +17,7 @@
 
 #include "server/arena.h"
 #include "server/job_heap.h"
+#include "server/mapping.h"
 #include "server/request.h"
 
 enum {
@@ -272,7 +273,7 @@ static void worker_wait(struct worker *worker, bool *tidy)
     pthread_mutex_unlock(&pool->lock);
     worker_drop_scratch(worker);
     if (all_idle)
-        arena_trim();
+        mapping_trim();
     *tidy = true;
     pthread_mutex_lock(&pool->lock);
 }

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory from mmap. A mapping has twice the address space it was asked for, so growing it is seldom a system call; what is
+ * resident is only what was asked for. The store of kept mappings is one for the process and bounded; its pages are charged
+ * to nobody and belong to the 64 MiB that the daemon may use above its ceiling. */
+#include "server/mapping.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    HEADROOM_BYTES_MAX = 256 << 20,
+    KEPT_COUNT = 16,
+    KEPT_BYTES_MAX = 32 << 20, /* all of them */
+    KEPT_ONE_BYTES_MAX = 16 << 20,
+};
+
+static struct {
+    pthread_mutex_t lock;
+    unsigned count;
+    size_t bytes;
+    struct mapping mappings[KEPT_COUNT]; /* oldest first */
+} kept = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+bool mapping_round(size_t bytes, size_t *rounded)
+{
+    static _Atomic size_t page_bytes;
+    size_t page = atomic_load_explicit(&page_bytes, memory_order_relaxed);
+    if (page == 0) {
+        page = (size_t)sysconf(_SC_PAGESIZE);
+        atomic_store_explicit(&page_bytes, page, memory_order_relaxed);
+    }
+    if (bytes > SIZE_MAX / 2 - page)
+        return false;
+    *rounded = (bytes + page - 1) / page * page;
+    return true;
+}
+
+static size_t with_headroom(size_t bytes)
+{
+    return bytes + (bytes < HEADROOM_BYTES_MAX ? bytes : HEADROOM_BYTES_MAX);
+}
+
+static struct mapping kept_remove(unsigned index)
+{
+    const struct mapping mapping = kept.mappings[index];
+    kept.bytes -= mapping.bytes;
+    kept.count--;
+    memmove(kept.mappings + index, kept.mappings + index + 1, (kept.count - index) * sizeof *kept.mappings);
+    return mapping;
+}
+
+/* The newest kept mapping that holds `bytes` and is not far too large. */
+static bool kept_take(struct mapping *mapping, size_t bytes)
+{
+    bool found = false;
+    pthread_mutex_lock(&kept.lock);
+    for (unsigned i = kept.count; i > 0 && !found; i--) {
+        const size_t space_bytes = kept.mappings[i - 1].space_bytes;
+        found = space_bytes >= bytes && space_bytes / 4 <= bytes;
+        if (found)
+            *mapping = kept_remove(i - 1);
+    }
+    pthread_mutex_unlock(&kept.lock);
+    return found;
+}
+
+/* Lets the pages beyond `bytes` go. */
+static bool drop_pages(struct mapping *mapping, size_t bytes)
+{
+    if (madvise((char *)mapping->address + bytes, mapping->bytes - bytes, MADV_DONTNEED) != 0)
+        return false;
+    mapping->bytes = bytes;
+    return true;
+}
+
+bool mapping_take(struct mapping *mapping, size_t bytes)
+{
+    if (kept_take(mapping, bytes)) {
+        if (mapping->bytes <= bytes || drop_pages(mapping, bytes)) {
+            mapping->bytes = bytes;
+            return true;
+        }
+        munmap(mapping->address, mapping->space_bytes);
+    }
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    size_t space_bytes = with_headroom(bytes);
+    void *address = mmap(NULL, space_bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (address == MAP_FAILED) {
+        space_bytes = bytes;
+        address = mmap(NULL, space_bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+    }
+    if (address == MAP_FAILED)
+        return false;
+    *mapping = (struct mapping){.address = address, .space_bytes = space_bytes, .bytes = bytes};
+    return true;
+}
+
+bool mapping_resize(struct mapping *mapping, size_t bytes)
+{
+    if (bytes < mapping->bytes)
+        return drop_pages(mapping, bytes);
+    if (bytes > mapping->space_bytes) {
+        size_t space_bytes = with_headroom(bytes);
+        void *address = mremap(mapping->address, mapping->space_bytes, space_bytes, MREMAP_MAYMOVE);
+        if (address == MAP_FAILED) {
+            space_bytes = bytes;
+            address = mremap(mapping->address, mapping->space_bytes, space_bytes, MREMAP_MAYMOVE);
+        }
+        if (address == MAP_FAILED)
+            return false;
+        mapping->address = address;
+        mapping->space_bytes = space_bytes;
+    }
+    mapping->bytes = bytes;
+    return true;
+}
+
+static void unmap_all(const struct mapping *mappings, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        munmap(mappings[i].address, mappings[i].space_bytes);
+}
+
+void mapping_give(const struct mapping *mapping)
+{
+    struct mapping dropped[KEPT_COUNT];
+    unsigned drop_count = 0;
+    if (mapping->bytes > KEPT_ONE_BYTES_MAX) {
+        munmap(mapping->address, mapping->space_bytes);
+        return;
+    }
+    pthread_mutex_lock(&kept.lock);
+    while (kept.count == KEPT_COUNT || kept.bytes + mapping->bytes > KEPT_BYTES_MAX)
+        dropped[drop_count++] = kept_remove(0);
+    kept.mappings[kept.count++] = *mapping;
+    kept.bytes += mapping->bytes;
+    pthread_mutex_unlock(&kept.lock);
+    unmap_all(dropped, drop_count);
+}
+
+void mapping_trim(void)
+{
+    struct mapping dropped[KEPT_COUNT];
+    unsigned drop_count = 0;
+    pthread_mutex_lock(&kept.lock);
+    while (kept.count > 0)
+        dropped[drop_count++] = kept_remove(kept.count - 1);
+    pthread_mutex_unlock(&kept.lock);
+    unmap_all(dropped, drop_count);
+}
