@@ -1,29 +1,38 @@
 # SPDX-License-Identifier: MIT
 # make             build/convolved, build/libconvolve.a
 # make test        every test; TESTS="tests/core/geometry_test tests/http/..." for some
+# make run         the daemon on 127.0.0.1:8080; ARGS="--listen 127.0.0.1:9000" for its options
+# make demo        the README's requests against a daemon on a free port
 # make check       format, include rules, headers alone, warnings as errors in gcc and clang
 # make check-simd  every routine of every instruction set against scalar
 # make bench       ratios against peers and floors
-# make demo        the README's requests against a daemon on a free port
+# make fuzz        every fuzzer for SECONDS (10) each; needs clang
+# make install     PREFIX (/usr/local), DESTDIR; make uninstall
 # Options: SANITIZE=address|undefined|thread|address,undefined  DEVELOPER=1 (warnings are errors)  CC=clang  V=1 (show commands)
+# BUILD=folder says where everything goes. `./dev` does the same and installs what is missing first.
 
-CC ?= gcc
-ifeq ($(origin CC),default)
-CC = gcc
-endif
-BUILD := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 comma := ,
+empty :=
+space := $(empty) $(empty)
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PREFIX ?= /usr/local
 PKG_CONFIG ?= pkg-config
+SECONDS ?= 10
+BUILD ?= build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 Q := $(if $(V),,@)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla $(if $(DEVELOPER),-Werror)
 OPTIMIZE ?= -O2
-CPPFLAGS += -I. -D_GNU_SOURCE
 # Contraction stays off everywhere: fusing is written out, so that every instruction set rounds alike.
-CFLAGS_ALL := -std=gnu17 $(OPTIMIZE) -g -ffp-contract=off -fno-math-errno -fvisibility=hidden -fPIC -pthread $(WARNINGS) \
-	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all) $(CFLAGS)
-LDFLAGS_ALL := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
-SERVER_LIBS := $(shell $(PKG_CONFIG) --libs libmicrohttpd libcjson 2>/dev/null || echo -lmicrohttpd -lcjson) -lm
+SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+CFLAGS_ALL = -std=gnu17 $(OPTIMIZE) -g -ffp-contract=off -fno-math-errno -fvisibility=hidden -fPIC -pthread $(WARNINGS) \
+	$(SANITIZE_FLAGS) $(CFLAGS)
+LDFLAGS_ALL = -pthread $(SANITIZE_FLAGS) $(LDFLAGS)
+SERVER_PACKAGES := libmicrohttpd libcjson gnutls
+SERVER_LIBS := $(shell $(PKG_CONFIG) --libs $(SERVER_PACKAGES) 2>/dev/null || echo -lmicrohttpd -lcjson -lgnutls) -lm
+SERVER_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(SERVER_PACKAGES) 2>/dev/null)
 TEST_LIBS := -lcmocka -lcurl
 
 # ---- Instruction sets: one source, compiled once per set -----------------------------------------------------------------
@@ -39,20 +48,25 @@ FLAGS_scalar :=
 FLAGS_avx2 := -mavx2 -mfma -mbmi2
 FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mbmi2 -mprefer-vector-width=512
 FLAGS_neon :=
-CPPFLAGS += $(foreach isa,$(ISAS),-DHAVE_ISA_$(isa)=1)
+CPPFLAGS_ALL = -I. -D_GNU_SOURCE $(foreach isa,$(ISAS),-DHAVE_ISA_$(isa)=1) $(SERVER_CFLAGS) $(CPPFLAGS)
 
+# ---- What is built of what -----------------------------------------------------------------------------------------------
 SIMD_SOURCES := $(filter-out core/simd/dispatch.c,$(wildcard core/simd/*.c))
-CORE_SOURCES := $(wildcard core/*.c) $(wildcard core/simd/dispatch.c)
+CORE_SOURCES := $(wildcard core/*.c core/simd/dispatch.c)
 SERVER_SOURCES := $(wildcard server/*.c server/endpoints/*.c server/formats/*.c)
+TEST_SOURCES := $(wildcard tests/*/*_test.c)
+FUZZ_SOURCES := $(wildcard tests/fuzz/*_fuzz.c)
 
 CORE_OBJECTS := $(CORE_SOURCES:%.c=$(BUILD)/%.o) $(foreach isa,$(ISAS),$(SIMD_SOURCES:%.c=$(BUILD)/%.$(isa).o))
 SERVER_OBJECTS := $(SERVER_SOURCES:%.c=$(BUILD)/%.o)
-TEST_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_test.c,$(wildcard tests/core/*.c tests/formats/*.c tests/server/*.c)))
-HTTP_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_test.c,$(wildcard tests/http/*.c)))
-TEST_NAMES := $(patsubst %.c,%,$(wildcard tests/*/*_test.c))
+TEST_NAMES := $(TEST_SOURCES:%.c=%)
 TESTS ?= $(TEST_NAMES)
+CHECK_SIMD := $(patsubst %.c,%,$(wildcard tests/simd/check_simd.c))
+FUZZERS := $(FUZZ_SOURCES:%.c=$(BUILD)/%)
 
-.PHONY: all test check check-simd bench demo run clean tests
+.PHONY: all test tests check check-simd bench demo run fuzz fuzzers install uninstall clean
+.DELETE_ON_ERROR:
+.SECONDARY:
 all: $(BUILD)/convolved $(BUILD)/libconvolve.a
 
 $(BUILD)/libconvolve.a: $(CORE_OBJECTS)
@@ -70,41 +84,92 @@ $(BUILD)/convolved: $(BUILD)/server/main.o $(BUILD)/libserver.a $(BUILD)/libconv
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+$(BUILD)/server/embedded.o: $(wildcard web/*)
 
 define SIMD_RULE
 $$(BUILD)/%.$(1).o: %.c Makefile
 	@mkdir -p $$(@D)
 	@echo "  CC      $$< ($(1))"
-	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS_ALL) -O3 $$(FLAGS_$(1)) -DISA=$(1) -DISA_$(1)=1 -MMD -MP -c $$< -o $$@
+	$$(Q)$$(CC) $$(CPPFLAGS_ALL) $$(CFLAGS_ALL) -O3 $$(FLAGS_$(1)) -DISA=$(1) -DISA_$(1)=1 -MMD -MP -c $$< -o $$@
 endef
 $(foreach isa,$(ISAS),$(eval $(call SIMD_RULE,$(isa))))
 
-# ---- Tests: each a program of its own ------------------------------------------------------------------------------------
-tests: $(TEST_NAMES:%=$(BUILD)/%)
-$(BUILD)/tests/core/%_test: $(BUILD)/tests/core/%_test.o $(TEST_HELPERS) $(BUILD)/libconvolve.a
-	@echo "  LINK    $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(TEST_LIBS) -lm
-$(BUILD)/tests/formats/%_test: $(BUILD)/tests/formats/%_test.o $(TEST_HELPERS) $(BUILD)/libserver.a $(BUILD)/libconvolve.a
-	@echo "  LINK    $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(TEST_LIBS) $(SERVER_LIBS)
-$(BUILD)/tests/server/%_test: $(BUILD)/tests/server/%_test.o $(TEST_HELPERS) $(BUILD)/libserver.a $(BUILD)/libconvolve.a
-	@echo "  LINK    $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(TEST_LIBS) $(SERVER_LIBS)
-$(BUILD)/tests/http/%_test: $(BUILD)/tests/http/%_test.o $(HTTP_HELPERS) $(BUILD)/libserver.a $(BUILD)/libconvolve.a $(BUILD)/convolved
-	@echo "  LINK    $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^) $(TEST_LIBS) $(SERVER_LIBS)
+# ---- Tests: each *_test.c is a program; what else lies in its folder is linked into all of that folder ---------------------
+TEST_FOLDERS := $(sort $(patsubst %/,%,$(dir $(TEST_SOURCES))))
+define TEST_RULE
+$$(BUILD)/$(1)/%_test: $$(BUILD)/$(1)/%_test.o \
+		$(patsubst %.c,$$(BUILD)/%.o,$(filter-out %_test.c,$(wildcard $(1)/*.c))) \
+		$(if $(filter tests/core tests/simd,$(1)),,$$(BUILD)/libserver.a) $$(BUILD)/libconvolve.a
+	@echo "  LINK    $$@"
+	$$(Q)$$(CC) $$(LDFLAGS_ALL) -o $$@ $$^ $$(TEST_LIBS) $(if $(filter tests/core tests/simd,$(1)),-lm,$$(SERVER_LIBS))
+endef
+$(foreach folder,$(TEST_FOLDERS),$(eval $(call TEST_RULE,$(folder))))
+
 $(BUILD)/tests/simd/check_simd: $(BUILD)/tests/simd/check_simd.o $(BUILD)/libconvolve.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
 
-test: $(TESTS:%=$(BUILD)/%) $(BUILD)/convolved check-simd
-	$(Q)tests/run $(BUILD) $(TESTS)
+tests: $(TESTS:%=$(BUILD)/%) $(CHECK_SIMD:%=$(BUILD)/%) $(BUILD)/convolved
+
+# How much longer than on its own everything may take: sanitizers are slow.
+export TEST_SLOWNESS ?= $(if $(SANITIZE),5,1)
+test: tests
+	$(Q)tests/run $(BUILD) $(TESTS) $(CHECK_SIMD)
 
 check-simd: $(BUILD)/tests/simd/check_simd
 	$(Q)$<
 
+check:
+	$(Q)MAKE="$(MAKE)" tools/check.sh
+
+run: $(BUILD)/convolved
+	$(Q)exec $(BUILD)/convolved $(ARGS)
+
+demo: $(BUILD)/convolved
+	$(Q)tests/demo $(BUILD)/convolved README.md
+
+# ---- Fuzzers: the formats and the core again, built by clang with coverage ------------------------------------------------
+fuzzers:
+	$(Q)$(MAKE) --no-print-directory CC=clang SANITIZE=address,undefined,fuzzer-no-link BUILD=build/fuzz fuzzers-linked
+
+fuzzers-linked: $(FUZZERS)
+.PHONY: fuzzers-linked
+$(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/libserver.a $(BUILD)/libconvolve.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(subst fuzzer-no-link,fuzzer,$(LDFLAGS_ALL)) -o $@ $^ $(SERVER_LIBS)
+
+fuzz: fuzzers
+	$(Q)tools/fuzz.sh build/fuzz $(SECONDS) $(FUZZ_SOURCES:%.c=%)
+
+# ---- Bench: every program of tests/bench ---------------------------------------------------------------------------------
+BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
+BENCH_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_bench.c,$(wildcard tests/bench/*.c)))
+$(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(BENCH_HELPERS) $(BUILD)/libserver.a $(BUILD)/libconvolve.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcurl $(SERVER_LIBS)
+
+bench: $(BENCH_PROGRAMS) $(BUILD)/convolved
+	$(Q)tests/bench/run $(BUILD) $(BENCH_PROGRAMS)
+
+# ---- Install -------------------------------------------------------------------------------------------------------------
+VERSION = $(shell sed -n 's/^.define CONVOLVED_VERSION "\(.*\)"/\1/p' server/daemon.h)
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/core
+	install -m 755 $(BUILD)/convolved $(DESTDIR)$(PREFIX)/bin/convolved
+	install -m 644 $(BUILD)/libconvolve.a $(DESTDIR)$(PREFIX)/lib/libconvolve.a
+	install -m 644 core/convolve.h $(DESTDIR)$(PREFIX)/include/core/convolve.h
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: convolve' 'Description: N-dimensional convolution' 'Version: $(VERSION)' \
+		'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lconvolve -lm -pthread' \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/convolve.pc
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/convolved $(DESTDIR)$(PREFIX)/lib/libconvolve.a \
+		$(DESTDIR)$(PREFIX)/include/core/convolve.h $(DESTDIR)$(PREFIX)/lib/pkgconfig/convolve.pc
+	-rmdir $(DESTDIR)$(PREFIX)/include/core
+
 clean:
-	rm -rf build
+	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
