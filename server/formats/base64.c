@@ -43,14 +43,14 @@ static size_t decode_groups(const char *text, size_t count, unsigned char *out)
     return taken;
 }
 
-/* The bytes of a group that '=' has ended; false where bits are left over. */
-static bool finish_group(struct base64_decoder *decoder, unsigned characters, unsigned char **out)
+/* The bytes of a group that '=' has ended, of two characters if it is the second '='; false where bits are left over. */
+static bool finish_group(struct base64_decoder *decoder, unsigned char **out)
 {
-    const unsigned spare = characters == 2 ? 4 : 2;
+    const unsigned spare = decoder->padded ? 4 : 2;
     const unsigned bits = decoder->bits >> spare;
     if (decoder->bits & ((1u << spare) - 1))
         return false;
-    if (characters == 3)
+    if (!decoder->padded)
         *(*out)++ = (unsigned char)(bits >> 8);
     *(*out)++ = (unsigned char)bits;
     return true;
@@ -61,12 +61,11 @@ static bool decode_character(struct base64_decoder *decoder, char character, uns
     if (decoder->ended)
         return false;
     if (character == '=') {
-        if (decoder->held < 2 || (!decoder->padded && !finish_group(decoder, decoder->held, out)))
-            return false;
+        decoder->ended = decoder->held == 3;
+        const bool fits = decoder->ended ? finish_group(decoder, out) : decoder->held == 2;
         decoder->padded = true;
         decoder->held = (decoder->held + 1) % 4;
-        decoder->ended = decoder->held == 0;
-        return true;
+        return fits;
     }
     const uint32_t value = value_of(character);
     if (value > 63 || decoder->padded)

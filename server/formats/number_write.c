@@ -2,7 +2,7 @@
 /* Numbers to the shortest JSON text. The digits are those of Schubfach (Giulietti, "The Schubfach way to render doubles", 2021):
  * scale by a power of ten so that the numbers that read back to the value span 1 to 10 units; at most one multiple of 10 is among
  * them, which has fewer digits, else the nearest whole one is taken. Unlike there one product suffices, because the half width is
- * a shifted power of ten; dev/prove_number_write.py shows that 64 bits behind the point decide every case.
+ * a shifted power of ten; tools/prove_number_write.py shows that 64 bits behind the point decide every case.
  *
  * The text is plain (12.5, 0.001, 100) unless digits, 'e' and an exponent are shorter (1e3, 15e-8): never longer than any other. */
 #include "server/formats/number_write.h"

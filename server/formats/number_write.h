@@ -21,8 +21,8 @@ char *number_write_int64(char *out, int64_t value);
 char *number_write_nested(char *out, enum convolve_dtype dtype, const void *values, const struct convolve_shape *shape,
                           size_t begin, size_t end);
 
-/* The same as a flat list, the brackets included (room as for rank 1; an empty list is 2 bytes). `pitch` is the distance of elements (2 for one part of complex pairs; dtype is
- * then that of the part), `count` how many the whole list has. */
+/* The same as a flat list, the brackets included (room as for rank 1; an empty list is 2 bytes). `pitch` is the distance of
+ * elements (2 for one part of complex pairs; dtype is then that of the part), `count` how many the whole list has. */
 char *number_write_flat(char *out, enum convolve_dtype dtype, const void *values, size_t pitch, size_t count,
                         size_t begin, size_t end);
 
