@@ -142,6 +142,7 @@ def modes_and_dtypes():
         case("changed-places", op, dtype, [3], [4], "valid", dilation=[3])
         case("changed-places", op, dtype, [4, 3], [3, 2], "valid", dilation=[2, 3], stride=[1, 1])
         case("changed-places-slices", op, dtype, [2, 3], [2, 6], "valid", axes=[1])
+        case("changed-places-no-boundary", op, dtype, [2, 3], [3, 3], "valid", boundary="edge", dilation=[2, 1])
     for op, n, m in itertools.product(["convolve", "correlate"], [1, 2, 5], [1, 2, 3, 4, 6, 7]):
         case("centre", op, "int64", [n], [m], "same")
     for op, ks in itertools.product(["convolve", "correlate"], [[2, 3], [4, 2], [1, 4]]):
