@@ -280,16 +280,17 @@ static void the_boundarys_terms_are_not_inside(void **state)
 
 static void only_results_overflow(void **state)
 {
-    const struct convolve_spec spec = {CORRELATE, .dtype = CONVOLVE_INT64, .input = SHAPE(4), .kernel = SHAPE(4),
+    const struct convolve_spec spec = {CORRELATE, .dtype = CONVOLVE_INT64, .input = SHAPE(6), .kernel = SHAPE(6),
                                        .mode = CONVOLVE_VALID};
-    const int64_t most = INT64_MAX, least = INT64_MIN;
+    const int64_t most = INT64_MAX, least = INT64_MIN, half = (int64_t)1 << 62;
     const struct {
         const char *name;
-        int64_t input[4], kernel[4];
+        int64_t input[6], kernel[6];
         bool fits;
         int64_t value;
     } rows[] = {
-        {"partial sums beyond 128 bits", {least, least, least, least}, {least, least, -least - 1, 0}, false, 0},
+        {"beyond 128 bits and back", {least, least, most, most, -4, 7}, {least, least, least, least, half, 1}, true, 7},
+        {"beyond 128 bits", {least, least, 0, 0}, {least, least, 0, 0}, false, 0},
         {"products that cancel", {least, least, least, 5}, {least, most, 1, 1}, true, 5},
         {"the largest", {most, 0, 0, 0}, {1, 0, 0, 0}, true, most},
         {"one more", {most, 1, 0, 0}, {1, 1, 0, 0}, false, 0},
