@@ -37,14 +37,15 @@ static void write_file(const char *text)
 /* `flags` and `variables` are words separated by spaces; `file` is the text of --config, NULL for none. */
 static struct loaded load(const char *file, const char *flags, const char *variables)
 {
-    char words[1024], environment[1024], *argv[ARGUMENTS_MAX + 4] = {"convolved"}, *names[ARGUMENTS_MAX + 1] = {0};
+    char words[1024], environment[1024], *argv[ARGUMENTS_MAX + 4] = {(char *)"convolved"},
+                                                               *names[ARGUMENTS_MAX + 1] = {0};
     int argc = 1, count = 0;
     struct loaded loaded;
     snprintf(words, sizeof words, "%s", flags == NULL ? "" : flags);
     snprintf(environment, sizeof environment, "%s", variables == NULL ? "" : variables);
     if (file != NULL) {
         write_file(file);
-        argv[argc++] = "--config";
+        argv[argc++] = (char *)"--config";
         argv[argc++] = path;
     }
     for (char *rest = words, *word; (word = strsep(&rest, " ")) != NULL && argc < ARGUMENTS_MAX + 3;)
@@ -380,11 +381,15 @@ static void test_addresses_read_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_right),     cmocka_unit_test(test_wrong),
-        cmocka_unit_test(test_switches),  cmocka_unit_test(test_print_reads_back),
+        cmocka_unit_test(test_right),
+        cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_switches),
+        cmocka_unit_test(test_print_reads_back),
         cmocka_unit_test(test_file_of_defaults),
-        cmocka_unit_test(test_limits),    cmocka_unit_test(test_restart_members_stay),
-        cmocka_unit_test(test_key_files), cmocka_unit_test(test_addresses_read_back),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_restart_members_stay),
+        cmocka_unit_test(test_key_files),
+        cmocka_unit_test(test_addresses_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
