@@ -107,7 +107,7 @@ static bool is_sound_id(const char *id)
 }
 
 /* Unique among daemons by a random number of the process, within it by a counter. */
-static void make_id(char *out, size_t bytes)
+void request_make_id(char *out, size_t bytes)
 {
     static _Atomic uint64_t process, counter;
     uint64_t mine = atomic_load_explicit(&process, memory_order_relaxed);
@@ -131,7 +131,7 @@ void request_identify(struct request *request)
     if (id != NULL && is_sound_id(id) && request_header_count(request, "X-Request-Id") == 1)
         snprintf(request->id, sizeof request->id, "%s", id);
     else
-        make_id(request->id, sizeof request->id);
+        request_make_id(request->id, sizeof request->id);
     if (trace != NULL && is_sound_id(trace) && strlen(trace) < sizeof request->traceparent)
         snprintf(request->traceparent, sizeof request->traceparent, "%s", trace);
 }

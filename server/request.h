@@ -59,6 +59,7 @@ bool request_read_query(struct request *request, const char *text);
 /* Fills request->id: the caller's X-Request-Id where it is sound and sent once, else one of our own, and
  * request->traceparent. */
 void request_identify(struct request *request);
+void request_make_id(char *out, size_t bytes); /* one of our own, unique among daemons */
 
 uint64_t clock_now_ns(void); /* CLOCK_MONOTONIC */
 

@@ -88,6 +88,28 @@ static void add_cors(struct response *response, struct request *request)
     response_header(response, "Timing-Allow-Origin", origin);
 }
 
+void response_options(struct response *response, struct request *request, const char *allow)
+{
+    const struct config *config = atomic_load_explicit(&request->daemon->config, memory_order_acquire);
+
+    response_text(response, 204, NULL, NULL, 0);
+    response_header(response, "Allow", allow);
+    if (request_header(request, "Access-Control-Request-Method") == NULL ||
+        access_allowed_origin(config, request_header(request, "Origin")) == NULL)
+        return;
+    response_header(response, "Access-Control-Allow-Methods", allow);
+    response_header(response, "Access-Control-Allow-Headers",
+                    "Authorization, Content-Type, Content-Encoding, Accept, X-Request-Id, traceparent, "
+                    "Inference-Header-Content-Length");
+    response_header(response, "Access-Control-Max-Age", "86400");
+}
+
+void response_number(struct response *response, struct request *request, const char *name, const char *before,
+                     uint64_t number, const char *after)
+{
+    response_header(response, name, format_in_arena(&request->arena, "%s%" PRIu64 "%s", before, number, after));
+}
+
 void response_finish(struct response *response, struct request *request, bool is_compute)
 {
     if (response->content_type != NULL)

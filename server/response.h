@@ -43,6 +43,13 @@ void response_header(struct response *response, const char *name, const char *va
  * memory too: then it has no body. */
 void response_problem(struct response *response, struct request *request);
 
+/* The answer to OPTIONS: `allow`, and what a browser's preflight asks where its origin is allowed. */
+void response_options(struct response *response, struct request *request, const char *allow);
+
+/* A header with a number in it; `before` and `after` stand around it. */
+void response_number(struct response *response, struct request *request, const char *name, const char *before,
+                     uint64_t number, const char *after);
+
 /* Adds what every answer has: X-Request-Id, Content-Type, Server-Timing on compute paths, CORS. */
 void response_finish(struct response *response, struct request *request, bool is_compute);
 

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* What is decided about a request before its body: the faults in the contract's order (HTTP, draining, key, path, method, rate,
+ * media type and coding, announced length), then the endpoint's own beginning. */
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "server/endpoint.h"
+#include "server/listener_parts.h"
+#include "server/media.h"
+
+/* How much of a body that is too large is read to throw it away, so that the caller can finish writing and read the answer. */
+enum { WASTE_BYTES_MAX = 16 << 20 };
+
+uint64_t exchange_body_max(const struct exchange *exchange)
+{
+    const struct config *config = atomic_load_explicit(&exchange->request.daemon->config, memory_order_acquire);
+    return config->max_body_bytes + WASTE_BYTES_MAX;
+}
+
+/* Where /metrics has an address of its own, that one has little else, and the others have no /metrics. */
+static bool is_elsewhere(const struct exchange *exchange, const struct config *config)
+{
+    const char *path = exchange->match.route->path;
+    if (config->metrics_listen == NULL)
+        return false;
+    if (exchange->connection->only_metrics)
+        return (exchange->match.route->flags & ENDPOINT_OPEN) == 0;
+    return strcmp(path, "/metrics") == 0;
+}
+
+static bool check_length(struct exchange *exchange, const struct config *config, struct convolve_error *error)
+{
+    if (!exchange->framing.has_length || exchange->framing.length <= config->max_body_bytes)
+        return true;
+    convolve_fail(error, "too-large", "",
+                  "the body has %" PRIu64 " bytes, max_body_bytes allows %" PRIu64 "; cut the work into smaller pieces",
+                  exchange->framing.length, config->max_body_bytes);
+    error->limit = "max_body_bytes";
+    error->allowed = config->max_body_bytes;
+    error->requested = exchange->framing.length;
+    return false;
+}
+
+static bool check_rate(struct exchange *exchange, const struct config *config, uint64_t key,
+                       struct convolve_error *error)
+{
+    struct request *request = &exchange->request;
+    const uint64_t client = key != 0 ? key : access_client(config, request, exchange->connection->peer);
+    if (access_take(exchange->connection->listener->access, config, client, &exchange->rate, error))
+        return true;
+    request->retry_after_s = exchange->rate.wait_s;
+    return false;
+}
+
+static bool check_target(struct exchange *exchange, const struct config *config, enum router_verdict verdict,
+                         struct convolve_error *error)
+{
+    struct request *request = &exchange->request;
+    if (verdict == ROUTER_NO_PATH || is_elsewhere(exchange, config))
+        return router_fail_path(error, request->path);
+    if (verdict == ROUTER_NO_METHOD)
+        return router_fail_method(error, &exchange->match, request->method);
+    return true;
+}
+
+static bool check_media(const struct exchange *exchange, unsigned flags, struct convolve_error *error)
+{
+    const struct request *request = &exchange->request;
+    if ((flags & ENDPOINT_JSON) != 0 && !media_accepts(request, "application/json"))
+        return convolve_fail(error, "not-acceptable", "",
+                             "Accept admits no application/json, which is what this path answers with");
+    return (flags & ENDPOINT_COMPUTE) == 0 || media_check_body(request, error);
+}
+
+static bool read_target(struct exchange *exchange, enum router_verdict *verdict)
+{
+    struct request *request = &exchange->request;
+    const char *target = request->path, *path, *query;
+    if (!router_split_target(&request->arena, target, &path, &query))
+        return false;
+    request->path = path;
+    *verdict = router_find(&exchange->match, request->method, path);
+    if (*verdict == ROUTER_FOUND) {
+        request->route = exchange->match.route->path;
+        request->path_rest = exchange->match.rest;
+    }
+    return request_read_query(request, query);
+}
+
+bool exchange_admit(struct exchange *exchange, bool *at_once)
+{
+    struct request *request = &exchange->request;
+    struct convolve_error *error = &request->error;
+    const struct config *config = atomic_load_explicit(&request->daemon->config, memory_order_acquire);
+    enum router_verdict verdict = ROUTER_NO_PATH;
+    uint64_t key = 0;
+
+    *at_once = exchange->close = true;
+    if (!guard_check(&exchange->framing, request->headers, request->header_count, exchange->version, error))
+        return false;
+    if (!read_target(exchange, &verdict))
+        return convolve_fail(error, "overloaded", "", "there is no memory for the request");
+
+    const unsigned flags = verdict == ROUTER_FOUND ? exchange->match.route->flags : 0;
+    const bool is_open = (flags & ENDPOINT_OPEN) != 0;
+    if (!is_open && atomic_load_explicit(&request->daemon->draining, memory_order_relaxed))
+        return convolve_fail(error, "draining", "", "the daemon is stopping; repeat the request");
+    if (!is_open && !connection_is_counted(exchange->connection))
+        return convolve_fail(error, "overloaded", "", "more connections are open than the daemon serves");
+
+    /* From here on the connection can be used again, once the body has been read; where that is very long, or the caller waits
+     * to be told to send it, it is not asked for. A POST that says nothing of its body may be followed by one. */
+    const bool expects = request_header(request, "Expect") != NULL;
+    exchange->close =
+        strcmp(request->method, "POST") == 0 && !exchange->framing.has_length && !exchange->framing.chunked;
+    *at_once = expects || (exchange->framing.has_length && exchange->framing.length > exchange_body_max(exchange));
+    exchange->options = verdict == ROUTER_OPTIONS;
+    if (!is_open && (flags & ENDPOINT_PAGE) == 0 && !exchange->options &&
+        !access_check_key(exchange->connection->listener->access, request, &key, error)) {
+        *at_once = true;
+        return false;
+    }
+    if (!check_target(exchange, config, verdict, error))
+        return false;
+    if ((flags & ENDPOINT_COMPUTE) != 0 && !check_rate(exchange, config, key, error))
+        return false;
+    if (!check_media(exchange, flags, error) || !check_length(exchange, config, error))
+        return false;
+    if (exchange->options)
+        return true;
+    request->endpoint = exchange->match.route->endpoint;
+    return request->endpoint->begin == NULL || request->endpoint->begin(request, error);
+}

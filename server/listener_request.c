@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/* One request from its request line to the log: what libmicrohttpd calls, and in which order. Its handler is called once when the
+ * headers are known, once for each piece of the body, and again when the body is whole, until an answer is queued; an answer
+ * that is queued at the first call closes the connection, so that call queues only what has to be said at once. */
+#include "server/listener_request.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/endpoint.h"
+#include "server/listener_parts.h"
+#include "server/log.h"
+#include "server/metrics.h"
+
+/* ---- Life -------------------------------------------------------------------------------------------------------- */
+
+struct exchange *exchange_create(struct connection *connection, const char *target)
+{
+    struct exchange *exchange = calloc(1, sizeof *exchange);
+    if (exchange == NULL)
+        return NULL;
+    struct request *request = &exchange->request;
+    request->daemon = connection->listener->daemon;
+    request->connection = connection;
+    request->error_offset = -1;
+    request->method = request->path = "";
+    exchange->connection = connection;
+    atomic_init(&exchange->holders, 1);
+    arena_init(&request->arena, &request->daemon->budget);
+    if (target != NULL && (request->path = arena_copy_text(&request->arena, target, strlen(target))) == NULL) {
+        exchange_drop(exchange);
+        return NULL;
+    }
+    return exchange;
+}
+
+void exchange_hold(struct exchange *exchange)
+{
+    atomic_fetch_add_explicit(&exchange->holders, 1, memory_order_relaxed);
+}
+
+void exchange_drop(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    if (atomic_fetch_sub_explicit(&exchange->holders, 1, memory_order_acq_rel) != 1)
+        return;
+    if (request->endpoint != NULL && request->endpoint->release != NULL)
+        request->endpoint->release(request);
+    stream_close(exchange->stream);
+    arena_release(&request->arena);
+    free(exchange);
+}
+
+static void *request_begins(void *context, const char *target, struct MHD_Connection *library)
+{
+    struct connection *connection = connection_of(library);
+    struct exchange *exchange = connection != NULL ? exchange_create(connection, target) : NULL;
+    (void)context;
+
+    if (exchange == NULL)
+        return NULL;
+    exchange->library = library;
+    pthread_mutex_lock(&connection->lock);
+    const uint64_t now = clock_now_ns();
+    connection->phase = PHASE_READING;
+    if (connection->began_ns == 0)
+        connection->began_ns = now;
+    connection->since_ns = now;
+    connection->id[0] = '\0';
+    exchange->request.began_ns = connection->began_ns;
+    pthread_mutex_unlock(&connection->lock);
+    return exchange;
+}
+
+/* The status for the log; 0: nothing that could be called a request. `library_status` is that of whatever answer the library had
+ * in hand, ours or its own. */
+static unsigned status_of(const struct exchange *exchange, bool complete, const struct connection *connection,
+                          unsigned library_status)
+{
+    if (exchange->answered)
+        return complete || connection->cut || !connection->gone ? exchange->request.status : 499;
+    if (connection->cut_status != 0)
+        return connection->cut_status;
+    if (library_status != 0)
+        return library_status;
+    return exchange->begun ? 499 : 0;
+}
+
+static void request_ends(void *context, struct MHD_Connection *library, void **slot,
+                         enum MHD_RequestTerminationCode reason)
+{
+    struct exchange *exchange = *slot;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(library, MHD_CONNECTION_INFO_HTTP_STATUS);
+    (void)context;
+
+    *slot = NULL;
+    if (exchange == NULL)
+        return;
+    struct connection *connection = exchange->connection;
+    struct request *request = &exchange->request;
+    pthread_mutex_lock(&connection->lock);
+    request->status = status_of(exchange, reason == MHD_REQUEST_TERMINATED_COMPLETED_OK, connection,
+                                info != NULL ? info->http_status : 0);
+    connection->phase = PHASE_WAITING;
+    connection->since_ns = clock_now_ns();
+    connection->began_ns = connection->look_ns = 0;
+    pthread_mutex_unlock(&connection->lock);
+
+    if (request->status == 499)
+        metrics_count_cancelled();
+    if (request->status != 0) {
+        log_request(request);
+        metrics_count_request(request);
+    }
+    if (exchange->begun)
+        atomic_fetch_sub_explicit(&request->daemon->in_flight, 1, memory_order_relaxed);
+    exchange_drop(exchange);
+}
+
+/* ---- Headers ----------------------------------------------------------------------------------------------------- */
+
+struct collector {
+    struct request_field *fields;
+    size_t count, room;
+};
+
+static enum MHD_Result collect(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct collector *collector = context;
+    (void)kind;
+    if (collector->count < collector->room)
+        collector->fields[collector->count++] = (struct request_field){name, value != NULL ? value : ""};
+    return MHD_YES;
+}
+
+static bool collect_headers(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    const int count = MHD_get_connection_values(exchange->library, MHD_HEADER_KIND, NULL, NULL);
+    struct collector collector = {.room = count > 0 ? (size_t)count : 0};
+
+    collector.fields = arena_alloc(&request->arena, (collector.room + 1) * sizeof *collector.fields);
+    if (collector.fields == NULL)
+        return false;
+    MHD_get_connection_values(exchange->library, MHD_HEADER_KIND, collect, &collector);
+    request->headers = collector.fields;
+    request->header_count = collector.count;
+    return true;
+}
+
+/* False: the connection was closed by the clock or a drain. */
+static bool note_activity(struct exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+    pthread_mutex_lock(&connection->lock);
+    connection->since_ns = clock_now_ns();
+    if (connection->id[0] == '\0')
+        memcpy(connection->id, exchange->request.id, sizeof connection->id);
+    const bool open = !connection->cut;
+    pthread_mutex_unlock(&connection->lock);
+    return open;
+}
+
+static enum MHD_Result as_result(bool fine)
+{
+    return fine ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result headers_known(struct exchange *exchange, const char *method, const char *version)
+{
+    struct request *request = &exchange->request;
+    bool at_once = true;
+
+    exchange->begun = true;
+    exchange->version = version;
+    atomic_fetch_add_explicit(&request->daemon->in_flight, 1, memory_order_relaxed);
+    request->method = arena_copy_text(&request->arena, method, strlen(method));
+    if (request->method == NULL || !collect_headers(exchange)) {
+        request->method = "";
+        return MHD_NO;
+    }
+    request_identify(request);
+    if (!note_activity(exchange))
+        return MHD_NO;
+    if (exchange_admit(exchange, &at_once))
+        return MHD_YES;
+    exchange->failed = true;
+    const bool has_body = exchange->framing.chunked || exchange->framing.length > 0;
+    if (at_once && (has_body || exchange->close)) {
+        exchange->close = true;
+        return as_result(exchange_send_problem(exchange));
+    }
+    return MHD_YES;
+}
+
+/* ---- Body -------------------------------------------------------------------------------------------------------- */
+
+static bool fail_body_size(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    const struct config *config = atomic_load_explicit(&request->daemon->config, memory_order_acquire);
+    convolve_fail(&request->error, "too-large", "",
+                  "the body has %" PRIu64 " bytes or more, max_body_bytes allows %" PRIu64
+                  "; cut the work into smaller pieces",
+                  request->body_bytes, config->max_body_bytes);
+    request->error.limit = "max_body_bytes";
+    request->error.allowed = config->max_body_bytes;
+    request->error.requested = request->body_bytes;
+    return false;
+}
+
+/* A body that never ends: no answer can be queued in its middle, so it is written past the library. */
+static enum MHD_Result give_up(struct exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+    pthread_mutex_lock(&connection->lock);
+    connection_cut(connection, "too-large",
+                   "the body is larger than max_body_bytes allows; cut the work into smaller pieces");
+    pthread_mutex_unlock(&connection->lock);
+    return MHD_NO;
+}
+
+static enum MHD_Result body_piece(struct exchange *exchange, const char *bytes, size_t count)
+{
+    struct request *request = &exchange->request;
+    const struct config *config = atomic_load_explicit(&request->daemon->config, memory_order_acquire);
+
+    if (!note_activity(exchange))
+        return MHD_NO;
+    request->body_bytes += count;
+    if (request->body_bytes > config->max_body_bytes && exchange->framing.chunked) {
+        if (request->body_bytes > exchange_body_max(exchange))
+            return give_up(exchange);
+        if (!exchange->failed)
+            exchange->failed = !fail_body_size(exchange);
+    }
+    if (!exchange->failed && request->endpoint != NULL && request->endpoint->feed != NULL)
+        exchange->failed = !request->endpoint->feed(request, bytes, count, &request->error);
+    return MHD_YES;
+}
+
+/* ---- Answer ------------------------------------------------------------------------------------------------------ */
+
+static struct exchange *exchange_of(struct job *job)
+{
+    return (struct exchange *)((char *)job - offsetof(struct exchange, request.job));
+}
+
+void exchange_suspend(struct exchange *exchange)
+{
+    atomic_fetch_add(&exchange->connection->listener->suspended, 1);
+    MHD_suspend_connection(exchange->library);
+}
+
+void exchange_resume(struct exchange *exchange)
+{
+    struct listener *listener = exchange->connection->listener; /* the connection may be gone once it is resumed */
+    MHD_resume_connection(exchange->library);
+    atomic_fetch_sub(&listener->suspended, 1);
+}
+
+static void job_done(struct job *job)
+{
+    struct exchange *exchange = exchange_of(job);
+    pthread_mutex_lock(&exchange->connection->lock);
+    exchange->connection->job = NULL;
+    pthread_mutex_unlock(&exchange->connection->lock);
+    exchange_resume(exchange);
+    exchange_drop(exchange);
+}
+
+static enum MHD_Result submit(struct exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+    struct job *job = &exchange->request.job;
+
+    job->done = job_done;
+    if (job->deadline_ns == 0)
+        job->deadline_ns = exchange->request.deadline_ns;
+    pthread_mutex_lock(&connection->lock);
+    const bool wanted = !connection->cut && !connection->gone;
+    if (wanted) {
+        connection->phase = PHASE_WORKING;
+        connection->job = job;
+    }
+    pthread_mutex_unlock(&connection->lock);
+    exchange->submitted = true;
+    if (!wanted)
+        return MHD_NO;
+    exchange_hold(exchange);
+    exchange_suspend(exchange);
+    if (pool_submit(exchange->request.daemon->pool, job))
+        return MHD_YES;
+    exchange->refused = true;
+    job_done(job);
+    return MHD_YES;
+}
+
+static enum MHD_Result send_failure(struct exchange *exchange, const char *slug, const char *detail)
+{
+    convolve_fail(&exchange->request.error, slug, "", "%s", detail);
+    return as_result(exchange_send_problem(exchange));
+}
+
+static enum MHD_Result job_ended(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    const enum job_end end = (enum job_end)atomic_load(&request->job.end);
+
+    if (exchange->refused)
+        return send_failure(exchange, "overloaded", "queue_depth requests wait or run already; try again in a moment");
+    switch (end) {
+    case JOB_COMPLETE:
+        if (request->endpoint->complete(request, &exchange->response, &request->error))
+            return as_result(exchange_send(exchange));
+        return as_result(exchange_send_problem(exchange));
+    case JOB_LATE:
+        return send_failure(exchange, "deadline-exceeded", "the answer was not ready by the deadline");
+    case JOB_FAILED:
+        return send_failure(exchange, "overloaded", "there was no memory for a worker; try again in a moment");
+    default:
+        break;
+    }
+    if (atomic_load(&exchange->connection->listener->mode) < LISTENER_CUTTING)
+        return MHD_NO; /* nobody waits for an answer */
+    exchange->close = true;
+    return send_failure(exchange, "draining", "the daemon is stopping and could not finish; repeat the request");
+}
+
+static enum MHD_Result body_whole(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    const struct config *config = atomic_load_explicit(&request->daemon->config, memory_order_acquire);
+
+    request->received_ns = clock_now_ns();
+    request->deadline_ns = request->received_ns + config->request_timeout_ms * 1000000;
+    if (exchange->failed)
+        return as_result(exchange_send_problem(exchange));
+    if (exchange->options) {
+        response_options(&exchange->response, request, exchange->match.allow);
+        return as_result(exchange_send(exchange));
+    }
+    switch (request->endpoint->answer(request, &exchange->response, &request->error)) {
+    case ENDPOINT_ANSWERED:
+        return as_result(exchange_send(exchange));
+    case ENDPOINT_PENDING:
+        return submit(exchange);
+    default:
+        return as_result(exchange_send_problem(exchange));
+    }
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *library, const char *url, const char *method,
+                              const char *version, const char *bytes, size_t *count, void **slot)
+{
+    struct exchange *exchange = *slot;
+    (void)context, (void)library, (void)url;
+
+    if (exchange == NULL)
+        return MHD_NO;
+    if (!exchange->begun)
+        return headers_known(exchange, method, version);
+    if (*count > 0) {
+        const size_t given = *count;
+        *count = 0;
+        return body_piece(exchange, bytes, given);
+    }
+    if (exchange->answered)
+        return MHD_YES;
+    return exchange->submitted ? job_ended(exchange) : body_whole(exchange);
+}
+
+const struct request_callbacks request_callbacks = {request_begins, handle, request_ends};
