@@ -29,7 +29,7 @@ static size_t file_count;
 static int failures;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static char *text_allocate(size_t bytes)
+char *text_room(size_t bytes)
 {
     struct text *text = malloc(sizeof *text + bytes);
     if (!text) {
@@ -45,7 +45,7 @@ static char *text_allocate(size_t bytes)
 
 char *text_copy(const char *bytes, size_t count)
 {
-    char *copy = text_allocate(count + 1);
+    char *copy = text_room(count + 1);
     if (count)
         memcpy(copy, bytes, count);
     copy[count] = 0;
@@ -58,7 +58,7 @@ char *textf(const char *format, ...)
     va_start(list, format);
     int bytes = vsnprintf(NULL, 0, format, list);
     va_end(list);
-    char *text = text_allocate((size_t)bytes + 1);
+    char *text = text_room((size_t)bytes + 1);
     va_start(list, format);
     vsnprintf(text, (size_t)bytes + 1, format, list);
     va_end(list);
@@ -385,7 +385,7 @@ struct child *child_start(const char *const *flags, const char *const *variables
 int child_wait(struct child *child)
 {
     int status = wait_or_kill(child->pid, 20000);
-    if (status != 0)
+    if (status != 0 && status != 128 + SIGKILL)
         fprintf(stderr, "    the daemon ended with %d; its log:\n%s\n", status, child_log(child));
     curl_free_handle(child->curl);
     close(child->out_fd);

@@ -45,6 +45,7 @@ struct finished daemon_run(const char *const *flags, const char *const *variable
 const char *file_with(const char *text); /* the path of a new temporary file; removed when the test ends */
 
 char *textf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *text_room(size_t bytes);
 char *text_copy(const char *bytes, size_t count);
 const char *json(const char *quoted); /* ' becomes " */
 double slowness(void); /* TEST_SLOWNESS, at least 1: how much longer everything may take */

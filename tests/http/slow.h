@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* A request that takes as long as a test needs, on whatever machine, build and load: measured first, then sized. */
+#ifndef TESTS_HTTP_SLOW_H
+#define TESTS_HTTP_SLOW_H
+
+#include "tests/http/harness.h"
+
+/* The whole HTTP request (POST /v1/correlate, `direct`) that keeps one worker busy for about `milliseconds` times slowness().
+ * `members` go in, each followed by a comma: "'timeout_ms':200,". */
+const char *slow_request(struct child *child, double milliseconds, const char *members);
+const char *body_of_request(const char *request);
+
+/* The value of a metric without labels; -1 where it is absent. */
+double metric_of(struct child *child, const char *name);
+
+#endif
