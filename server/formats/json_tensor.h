@@ -17,23 +17,22 @@ struct json_schema {
     size_t count;
 };
 
-/* A tensor as it arrived, before `dtype` is known. Numbers are kept in the widest exact form: int64 while all of them are
- * integers, float64 from the first that is not. */
-struct json_tensor;
-
 struct json_decoder;
 struct json_body; /* json_read.h */
 
-/* NULL: out of memory (arena->failure). All memory is the arena's. */
+/* NULL: out of memory (arena->failure). All memory is the arena's; `schema` must outlive the decoder. Where the schema has a
+ * member `dtype` and it comes before a tensor, the tensor's numbers are kept in that type only: json_tensor_values must then be
+ * asked for it, as the contract has it anyhow. */
 struct json_decoder *json_decoder_create(struct arena *arena, const struct json_schema *schema);
 
-/* False: a fault that nothing later can change (syntax; no memory), and `error` is filled; the rest need not be fed. Other
- * faults are kept while the rest is checked for syntax, because syntax comes first. `error->slug` "malformed-json" goes with
- * json_decoder_offset. */
+/* False: a fault that nothing later can change (syntax; no memory; a tensor nested deeper than the decoder follows), and `error`
+ * is filled; the rest need not be fed. Other faults are kept while the rest is checked for syntax, because syntax comes first.
+ * `error->slug` "malformed-json" goes with json_decoder_offset. */
 bool json_decoder_feed(struct json_decoder *decoder, const char *bytes, size_t count, struct convolve_error *error);
 
-/* The body is whole: its members, or the first fault in the order syntax, duplicate, unknown, then what is wrong inside
- * tensors whatever the dtype (not-a-number, ragged-array, rank above 8). */
+/* The body is whole: its members, or the first fault in the order syntax, no object, duplicate, unknown, a member larger than
+ * any can be. What is wrong inside a tensor (not-a-number, ragged-array, rank above 8) comes from json_tensor_shape, so that
+ * the caller can look for missing members before. NULL: `error` is filled. */
 struct json_body *json_decoder_finish(struct json_decoder *decoder, struct convolve_error *error);
 int64_t json_decoder_offset(const struct json_decoder *decoder); /* the byte at fault, or -1 */
 

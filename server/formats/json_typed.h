@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The dtypes that bytes may have (base64 in JSON): their names, sizes, and how their values become those of the five that are
+ * computed in. Values are little-endian and need not be aligned. */
+#ifndef SERVER_FORMATS_JSON_TYPED_H
+#define SERVER_FORMATS_JSON_TYPED_H
+
+#include "core/convolve.h"
+
+enum json_typed_kind {
+    TYPED_BOOL,
+    TYPED_SIGNED,
+    TYPED_UNSIGNED,
+    TYPED_FLOAT,
+    TYPED_BFLOAT16,
+    TYPED_COMPLEX,
+};
+
+struct json_typed {
+    const char *name;
+    enum json_typed_kind kind;
+    unsigned bytes; /* of one element */
+    enum convolve_dtype natural; /* the one of the five that holds its values, as SciPy's result would need */
+};
+
+const struct json_typed *json_typed_find(const char *name); /* NULL where there is none */
+const char *json_typed_names(void); /* "float64, float32, ..." */
+
+enum json_typed_fault {
+    TYPED_FINE,
+    TYPED_NOT_INTEGRAL, /* a fraction, a NaN or an infinity under int64 */
+    TYPED_BEYOND_INT64,
+    TYPED_BEYOND_FLOAT32, /* finite, and infinite as float32 */
+};
+
+/* `count` elements to `dtype`; `to` may be `from` itself (memory of max(sizes) * count). A complex type must go into a complex
+ * one: the caller's check. On a fault *index is the element's. */
+enum json_typed_fault json_typed_convert(const struct json_typed *typed, const unsigned char *from, size_t count,
+                                         enum convolve_dtype dtype, void *to, size_t *index);
+
+#endif
