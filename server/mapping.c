@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory from mmap. A mapping has twice the address space it was asked for, so growing it is seldom a system call; what is
  * resident is only what was asked for. The store of kept mappings is one for the process and bounded; its pages are charged
- * to nobody and belong to the 64 MiB that the daemon may use above its ceiling. */
+ * to nobody and belong to the 64 MiB that the daemon may use above its ceiling.
+ *
+ * Huge pages make the first touch several times cheaper, but one must not reach beyond what was asked for. So a mapping
+ * refuses them, and asks for them only where they fit whole. */
 #include "server/mapping.h"
 
 #include <pthread.h>
@@ -13,6 +16,9 @@
 
 enum {
     HEADROOM_BYTES_MAX = 256 << 20,
+    HUGE_PAGE_BYTES = 2 << 20,
+    HUGE_BYTES_MIN = 4 << 20, /* smaller mappings do without */
+    HUGE_STEP_BYTES_MIN = 16 << 20, /* larger ones are rounded, so that growing finds huge pages untouched */
     KEPT_COUNT = 16,
     KEPT_BYTES_MAX = 32 << 20, /* all of them */
     KEPT_ONE_BYTES_MAX = 16 << 20,
@@ -33,10 +39,37 @@ bool mapping_round(size_t bytes, size_t *rounded)
         page = (size_t)sysconf(_SC_PAGESIZE);
         atomic_store_explicit(&page_bytes, page, memory_order_relaxed);
     }
+    if (bytes >= HUGE_STEP_BYTES_MIN)
+        page = HUGE_PAGE_BYTES;
     if (bytes > SIZE_MAX / 2 - page)
         return false;
     *rounded = (bytes + page - 1) / page * page;
     return true;
+}
+
+/* Where huge pages end in a mapping of so many bytes. */
+static uintptr_t huge_end(const struct mapping *mapping, size_t bytes)
+{
+    const uintptr_t start = (uintptr_t)mapping->address, mask = ~(uintptr_t)(HUGE_PAGE_BYTES - 1);
+    return bytes < HUGE_BYTES_MIN ? (start + HUGE_PAGE_BYTES - 1) & mask : (start + bytes) & mask;
+}
+
+/* Only advice, so a refusal is no failure: it would come where the kernel knows no huge pages. */
+static void set_bytes(struct mapping *mapping, size_t bytes)
+{
+    const uintptr_t before = huge_end(mapping, mapping->bytes), after = huge_end(mapping, bytes);
+    if (after > before)
+        madvise((void *)before, after - before, MADV_HUGEPAGE);
+    else if (after < before)
+        madvise((void *)after, before - after, MADV_NOHUGEPAGE);
+    mapping->bytes = bytes;
+}
+
+static void refuse_huge_pages(struct mapping *mapping)
+{
+    if (mapping->space_bytes >= HUGE_PAGE_BYTES)
+        madvise(mapping->address, mapping->space_bytes, MADV_NOHUGEPAGE);
+    mapping->bytes = 0;
 }
 
 static size_t with_headroom(size_t bytes)
@@ -73,7 +106,7 @@ static bool drop_pages(struct mapping *mapping, size_t bytes)
 {
     if (madvise((char *)mapping->address + bytes, mapping->bytes - bytes, MADV_DONTNEED) != 0)
         return false;
-    mapping->bytes = bytes;
+    set_bytes(mapping, bytes);
     return true;
 }
 
@@ -81,7 +114,7 @@ bool mapping_take(struct mapping *mapping, size_t bytes)
 {
     if (kept_take(mapping, bytes)) {
         if (mapping->bytes <= bytes || drop_pages(mapping, bytes)) {
-            mapping->bytes = bytes;
+            set_bytes(mapping, bytes);
             return true;
         }
         munmap(mapping->address, mapping->space_bytes);
@@ -95,7 +128,11 @@ bool mapping_take(struct mapping *mapping, size_t bytes)
     }
     if (address == MAP_FAILED)
         return false;
-    *mapping = (struct mapping){.address = address, .space_bytes = space_bytes, .bytes = bytes};
+    *mapping = (struct mapping){.address = address, .space_bytes = space_bytes};
+    refuse_huge_pages(mapping);
+    /* Advice splits the mapping into areas, and the kernel joins only those that were one when first touched. */
+    *(volatile char *)address = 0;
+    set_bytes(mapping, bytes);
     return true;
 }
 
@@ -104,18 +141,22 @@ bool mapping_resize(struct mapping *mapping, size_t bytes)
     if (bytes < mapping->bytes)
         return drop_pages(mapping, bytes);
     if (bytes > mapping->space_bytes) {
+        const size_t before = mapping->bytes;
+        refuse_huge_pages(mapping); /* mremap takes only a mapping that is the same all over */
         size_t space_bytes = with_headroom(bytes);
         void *address = mremap(mapping->address, mapping->space_bytes, space_bytes, MREMAP_MAYMOVE);
         if (address == MAP_FAILED) {
             space_bytes = bytes;
             address = mremap(mapping->address, mapping->space_bytes, space_bytes, MREMAP_MAYMOVE);
         }
-        if (address == MAP_FAILED)
+        if (address == MAP_FAILED) {
+            set_bytes(mapping, before);
             return false;
+        }
         mapping->address = address;
         mapping->space_bytes = space_bytes;
     }
-    mapping->bytes = bytes;
+    set_bytes(mapping, bytes);
     return true;
 }
 

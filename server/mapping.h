@@ -13,7 +13,8 @@ struct mapping {
     size_t bytes; /* that may be touched, whole pages; no page beyond is resident */
 };
 
-bool mapping_round(size_t bytes, size_t *rounded); /* to whole pages; false beyond any address space */
+bool mapping_round(size_t bytes,
+                   size_t *rounded); /* to whole pages, huge ones where it is large; false beyond any address space */
 
 /* `bytes` must be rounded, and not 0. False where the system has no memory; resize leaves the mapping as it was then. */
 bool mapping_take(struct mapping *mapping, size_t bytes);

@@ -303,6 +303,29 @@ static void no_more_is_resident_than_charged(void **state)
     check_size("resident after a trim", resident_pages(again, 8 * MIB), 0);
 }
 
+/* Past every size at which huge pages, and remapping, come into it. */
+static void growth_by_little_keeps_contents_and_residency(void **state)
+{
+    (void)state;
+    enum { STEP = 64 * KIB, STEPS = 600 };
+    struct memory_budget budget = {.limit = 256 * MIB};
+    struct arena arena;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *block = NULL;
+    arena_init(&arena, &budget);
+    for (size_t i = 0; i < STEPS; i++) {
+        block = arena_block_resize(&arena, block, (i + 1) * STEP);
+        assert_non_null(block);
+        fill(block + i * STEP, STEP, (unsigned)i);
+        if (i % 100 == 99 && resident_pages(block, 80 * MIB) > arena.charged / page)
+            fail_msg("%zu pages resident, %zu charged", resident_pages(block, 80 * MIB), arena.charged / page);
+    }
+    for (size_t i = 0; i < STEPS; i++)
+        check_filled("step", block + i * STEP, STEP, (unsigned)i);
+    assert_true(arena.charged < STEPS * STEP + 3 * MIB);
+    arena_release(&arena);
+}
+
 static void *charge_and_discharge(void *argument)
 {
     struct memory_budget *budget = argument;
@@ -347,6 +370,7 @@ int main(void)
         cmocka_unit_test(tiny_requests_allocate_nothing_in_the_steady_state),
         cmocka_unit_test(what_a_thread_keeps_goes_with_it),
         cmocka_unit_test(no_more_is_resident_than_charged),
+        cmocka_unit_test(growth_by_little_keeps_contents_and_residency),
         cmocka_unit_test(the_ceiling_holds_among_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
