@@ -130,7 +130,7 @@ static void stride_two(void **state)
                  "[[91,100,88],[69,91,117],[44,72,74]]");
 }
 
-/* The kernel's powers of ten show which place of the input met which tap. */
+/* The kernel's powers of ten (999 where 1e3 would be the shorter text) show which place of the input met which tap. */
 static void where_the_centre_of_an_even_kernel_is(void **state)
 {
     (void)state;
@@ -151,11 +151,11 @@ static void where_the_centre_of_an_even_kernel_is(void **state)
         {"correlate 3 by 4", "/v1/correlate", "{'input':[1,2,3],'kernel':[1,10,100,1000],'mode':'same'}",
          "[2100,3210,321]"},
         {"convolve 4 x 4 by 2 x 2", "/v1/convolve",
-         "{'input':[[1,2,3,4],[5,6,7,8],[9,10,11,12],[13,14,15,16]],'kernel':[[1,10],[100,1000]],'mode':'same'}",
-         "[[1,12,23,34],[105,1256,2367,3478],[509,5700,6811,7922],[913,10144,11255,12366]]"},
+         "{'input':[[1,2,3,4],[5,6,7,8],[9,10,11,12],[13,14,15,16]],'kernel':[[1,10],[100,999]],'mode':'same'}",
+         "[[1,12,23,34],[105,1255,2365,3475],[509,5695,6805,7915],[913,10135,11245,12355]]"},
         {"correlate 4 x 4 by 2 x 2", "/v1/correlate",
-         "{'input':[[1,2,3,4],[5,6,7,8],[9,10,11,12],[13,14,15,16]],'kernel':[[1,10],[100,1000]],'mode':'same'}",
-         "[[1000,2100,3200,4300],[5010,6521,7632,8743],[9050,10965,12076,13187],[13090,15409,16520,17631]]"},
+         "{'input':[[1,2,3,4],[5,6,7,8],[9,10,11,12],[13,14,15,16]],'kernel':[[1,10],[100,999]],'mode':'same'}",
+         "[[999,2098,3197,4296],[5005,6515,7625,8735],[9041,10955,12065,13175],[13077,15395,16505,17615]]"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_output(daemon_child, cases[i].name, cases[i].path, cases[i].request, cases[i].expected);

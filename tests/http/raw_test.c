@@ -210,10 +210,10 @@ static void a_pipeline_of_a_hundred(void **state)
 static void pieces_of_one_byte(void **state)
 {
     (void)state;
-    static const char request[] = POST HOST "Content-Length: 119\r\n\r\n"
+    static const char request[] = POST HOST "Content-Length: 118\r\n\r\n"
                                             "{\"input\":[[1,-2.5e1],[0,4]],\"kernel\":{\"shape\":[1,1],\"data\":[3]},"
                                             "\"mode\":\"f\\u0075ll\",\"plan\":false,\"stride\":[1, 1]}      ";
-    assert_int_equal(strlen(strstr(request, "\r\n\r\n") + 4), 119);
+    assert_int_equal(strlen(strstr(request, "\r\n\r\n") + 4), 118);
     int fd = raw_open(daemon_child);
     for (size_t i = 0; i + 1 < sizeof request; i++) {
         raw_send(fd, request + i, 1);
