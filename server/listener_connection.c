@@ -20,11 +20,13 @@
 #include "server/problem.h"
 
 /* Silence that a connection beyond the limits is allowed; how long a byte that came just before a phase began may look as
- * though it came after (the kernel's clock ticks coarsely). */
+ * though it came after (the kernel's clock ticks coarsely); in a drain, how long bytes may be on their way before a request
+ * counts as half received. */
 enum {
     UNCOUNTED_SILENCE_MS = 1000,
     CLOCK_SLACK_MS = 12,
     DRAIN_GRACE_MS = 500,
+    HALF_RECEIVED_MS = 100,
     LINGER_MS = 2000,
     LINGER_BYTES = 16 << 20
 };
@@ -184,19 +186,16 @@ void connection_end(struct connection *connection)
 /* ---- Closing ---------------------------------------------------------------------------------------------------- */
 
 /* A whole answer by our own hand, for when the library cannot give one. The socket's buffer takes it or it is lost. */
-static void write_problem(struct connection *connection, const char *slug, const char *detail)
+static void write_problem(struct connection *connection, const struct convolve_error *error)
 {
-    struct convolve_error error;
     char document[PROBLEM_BYTES_MAX], text[PROBLEM_BYTES_MAX + 512], date[64];
-    const struct problem *problem = problem_find(slug);
+    const struct problem *problem = problem_find(error->slug);
     const time_t now = time(NULL);
     struct tm parts;
 
-    memset(&error, 0, sizeof error);
-    convolve_fail(&error, slug, "", "%s", detail);
     if (connection->id[0] == '\0')
         request_make_id(connection->id, sizeof connection->id);
-    const size_t bytes = problem_write(document, &error, -1, connection->id);
+    const size_t bytes = problem_write(document, error, -1, connection->id);
     gmtime_r(&now, &parts);
     static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     snprintf(date, sizeof date, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * parts.tm_wday, parts.tm_mday,
@@ -214,19 +213,26 @@ static void write_problem(struct connection *connection, const char *slug, const
         (void)!send(connection->descriptor, text, (size_t)head, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-void connection_cut(struct connection *connection, const char *slug, const char *detail)
+void connection_cut(struct connection *connection, const struct convolve_error *error)
 {
     if (connection->cut)
         return;
     connection->cut = true;
-    if (slug != NULL)
-        connection->cut_status = problem_find(slug)->status;
-    if (slug != NULL && !connection->listener->is_tls &&
+    if (error != NULL)
+        connection->cut_status = problem_find(error->slug)->status;
+    if (error != NULL && !connection->listener->is_tls &&
         (connection->phase == PHASE_WAITING || connection->phase == PHASE_READING)) {
-        write_problem(connection, slug, detail);
+        write_problem(connection, error);
         connection->linger = true;
     }
     shutdown(connection->descriptor, SHUT_RDWR);
+}
+
+static void cut_with(struct connection *connection, const char *slug, const char *detail)
+{
+    struct convolve_error error;
+    convolve_fail(&error, slug, "", "%s", detail);
+    connection_cut(connection, &error);
 }
 
 void connection_hang_up(struct connection *connection)
@@ -285,17 +291,19 @@ static void judge_waiting(struct connection *connection, const struct config *co
         connection->began_ns = traffic.received_ns > connection->since_ns ? traffic.received_ns : connection->since_ns;
     if (connection->began_ns != 0) {
         if (now - connection->began_ns >= whole)
-            connection_cut(connection, "request-timeout", "the headers have not arrived within request_timeout_ms");
+            cut_with(connection, "request-timeout", "the headers have not arrived within request_timeout_ms");
         else if (now > traffic.received_ns + idle)
-            connection_cut(connection, "request-timeout", "nothing has come for idle_timeout_ms");
+            cut_with(connection, "request-timeout", "nothing has come for idle_timeout_ms");
     } else if (!connection->is_tcp) {
         if (now - connection->since_ns >= idle + whole) /* silence would have ended it before: bytes are dripping in */
-            connection_cut(connection, "request-timeout", "the headers have not arrived within request_timeout_ms");
+            cut_with(connection, "request-timeout", "the headers have not arrived within request_timeout_ms");
     } else if (!connection->counted && now - connection->since_ns >= ms(UNCOUNTED_SILENCE_MS)) {
-        connection_cut(connection, "overloaded", "max_connections are open");
+        cut_with(connection, "overloaded", "max_connections are open");
     } else if (now - connection->since_ns >= idle) {
-        connection_cut(connection, connection->answered ? NULL : "request-timeout",
-                       "nothing has come for idle_timeout_ms");
+        if (connection->answered)
+            connection_cut(connection, NULL); /* it has nothing to wait for */
+        else
+            cut_with(connection, "request-timeout", "nothing has come for idle_timeout_ms");
     }
 }
 
@@ -304,13 +312,13 @@ static void judge_reading(struct connection *connection, const struct config *co
     const uint64_t idle = ms(config->idle_timeout_ms);
 
     if (now - connection->began_ns >= ms(config->request_timeout_ms)) {
-        connection_cut(connection, "request-timeout", "the request has not arrived within request_timeout_ms");
+        cut_with(connection, "request-timeout", "the request has not arrived within request_timeout_ms");
     } else if (now - connection->since_ns >= idle) {
         const struct traffic traffic = ask_traffic(connection, now);
         if (traffic.received_ns > connection->since_ns)
             connection->since_ns = traffic.received_ns;
         if (now - connection->since_ns >= idle)
-            connection_cut(connection, "request-timeout", "nothing has come for idle_timeout_ms");
+            cut_with(connection, "request-timeout", "nothing has come for idle_timeout_ms");
     }
 }
 
@@ -321,7 +329,7 @@ static void judge_sending(struct connection *connection, const struct config *co
         connection->moved = traffic.taken;
         connection->since_ns = now;
     } else if (now - connection->since_ns >= ms(config->idle_timeout_ms)) {
-        connection_cut(connection, NULL, NULL);
+        connection_cut(connection, NULL);
     }
 }
 
@@ -333,15 +341,17 @@ static void judge_draining(struct connection *connection, enum listener_mode mod
     const bool arriving = traffic.any && now - traffic.received_ns < ms(DRAIN_GRACE_MS) &&
                           (!connection->answered || traffic.received_ns > connection->since_ns + ms(CLOCK_SLACK_MS));
 
-    if (connection->phase == PHASE_READING)
-        connection_cut(connection, "draining", "the daemon is stopping; another will answer");
-    else if (connection->phase == PHASE_WAITING && (mode == LISTENER_CUTTING || !(fresh || arriving)))
-        connection_cut(connection, connection->began_ns != 0 || arriving ? "draining" : NULL,
-                       "the daemon is stopping; another will answer");
+    if (connection->phase == PHASE_READING && now - connection->began_ns >= ms(HALF_RECEIVED_MS))
+        cut_with(connection, "draining", "the daemon is stopping; another will answer");
+    else if (connection->phase == PHASE_WAITING && (connection->began_ns != 0 || arriving)) {
+        if (mode == LISTENER_CUTTING || !(fresh || arriving))
+            cut_with(connection, "draining", "the daemon is stopping; another will answer");
+    } else if (connection->phase == PHASE_WAITING && (mode == LISTENER_CUTTING || !fresh))
+        connection_cut(connection, NULL);
     else if (mode == LISTENER_CUTTING && connection->phase == PHASE_WORKING && connection->job != NULL)
         job_cancel(connection->job); /* then its own thread answers */
     else if (mode == LISTENER_CUTTING && connection->phase == PHASE_SENDING)
-        connection_cut(connection, NULL, NULL);
+        connection_cut(connection, NULL);
 }
 
 void connection_judge(struct connection *connection, const struct config *config, enum listener_mode mode, uint64_t now)

@@ -122,8 +122,8 @@ void connection_forget(struct listener *listener, int descriptor); /* never take
 /* Whether it is within max_connections and max_connections_per_ip, by now. */
 bool connection_is_counted(struct connection *connection);
 
-/* Closes it; with a slug, that problem is written first where nothing else can be on its way (connection->lock is held). */
-void connection_cut(struct connection *connection, const char *slug, const char *detail);
+/* Closes it; with an error, that problem is written first where nothing else can be on its way (connection->lock is held). */
+void connection_cut(struct connection *connection, const struct convolve_error *error);
 /* Looks at the clock for one connection (listener->lock and connection->lock are held). */
 void connection_judge(struct connection *connection, const struct config *config, enum listener_mode mode,
                       uint64_t now);

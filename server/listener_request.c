@@ -215,9 +215,9 @@ static bool fail_body_size(struct exchange *exchange)
 static enum MHD_Result give_up(struct exchange *exchange)
 {
     struct connection *connection = exchange->connection;
+    fail_body_size(exchange);
     pthread_mutex_lock(&connection->lock);
-    connection_cut(connection, "too-large",
-                   "the body is larger than max_body_bytes allows; cut the work into smaller pieces");
+    connection_cut(connection, &exchange->request.error);
     pthread_mutex_unlock(&connection->lock);
     return MHD_NO;
 }
