@@ -53,8 +53,10 @@ void config_print(const struct config *config, FILE *out)
 
 static void print_option(FILE *out, const char *flag, const char *value, const char *help, const char *standard)
 {
-    const int width = fprintf(out, "  %s %s", flag, value);
-    fprintf(out, "%*s%s%s%s%s\n", width < 36 ? 36 - width : 1, "", help, standard == NULL ? "" : " (",
+    const int column = 33, width = fprintf(out, "  %s %s", flag, value);
+    if (width >= column)
+        putc('\n', out);
+    fprintf(out, "%*s%s%s%s%s\n", width < column ? column - width : column, "", help, standard == NULL ? "" : " (",
             standard == NULL ? "" : standard, standard == NULL ? "" : ")");
 }
 

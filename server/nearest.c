@@ -2,6 +2,7 @@
 /* The edit distance of Damerau, with neighbours that changed places counted as one slip. */
 #include "server/nearest.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum { NAME_BYTES_MAX = 40 };
@@ -37,12 +38,23 @@ static unsigned name_distance(const char *a, size_t a_bytes, const char *b, size
     return rows[a_bytes % 3][b_bytes];
 }
 
+/* "warn" for "warning": an abbreviation is as good as a single slip. */
+static bool is_beginning(const char *wanted, size_t wanted_bytes, const char *known)
+{
+    size_t same = 0;
+    while (same < wanted_bytes && known[same] != '\0' && fold(wanted[same]) == fold(known[same]))
+        same++;
+    return same == wanted_bytes && wanted_bytes >= 3;
+}
+
 void nearest_offer(struct nearest *nearest, const char *known)
 {
     const size_t wanted_bytes = strlen(nearest->wanted), known_bytes = strlen(known);
     if (wanted_bytes == 0 || wanted_bytes > NAME_BYTES_MAX || known_bytes > NAME_BYTES_MAX)
         return;
-    const unsigned distance = name_distance(nearest->wanted, wanted_bytes, known, known_bytes);
+    unsigned distance = name_distance(nearest->wanted, wanted_bytes, known, known_bytes);
+    if (distance > 1 && is_beginning(nearest->wanted, wanted_bytes, known))
+        distance = 1;
     const unsigned tolerated = 1 + (unsigned)known_bytes / 4;
     if (distance <= tolerated && (nearest->name == NULL || distance < nearest->distance)) {
         nearest->name = known;

@@ -145,9 +145,8 @@ static bool read_value(struct kernel_state *state, int index, const char *text, 
     const bool is_axes = index == (int)state->kernel->parameter_count;
     if (!isfinite(value))
         return convolve_fail(error, "invalid-value", pointer, "found \"%.60s\", must be a number", text);
-    if (is_axes && (value < 1 || value > CONVOLVE_RANK_MAX || value != floor(value)))
-        return convolve_fail(error, "invalid-value", pointer, "found %.60s, must be an integer: the number of axes",
-                             text);
+    if (is_axes && (value < 1 || value > INT32_MAX || value != floor(value)))
+        return convolve_fail(error, "invalid-value", pointer, "found %.60s, must be a count of axes, 1 or more", text);
     if (is_axes)
         state->axes = (unsigned)value;
     else
