@@ -2,32 +2,65 @@
 /* GnuTLS is what libmicrohttpd speaks TLS with, so this adds no library. */
 #include "server/tls.h"
 
+#include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <stdio.h>
 #include <string.h>
 
-bool tls_check_files(const char *certificate, const char *key, bool *key_at_fault, char *reason, size_t reason_bytes)
+static int read_certificates(const gnutls_datum_t *text)
+{
+    gnutls_x509_crt_t *certificates = NULL;
+    unsigned count = 0;
+    const int result = gnutls_x509_crt_list_import2(&certificates, &count, text, GNUTLS_X509_FMT_PEM, 0);
+    if (result < 0)
+        return result;
+    for (unsigned i = 0; i < count; i++)
+        gnutls_x509_crt_deinit(certificates[i]);
+    gnutls_free(certificates);
+    return 0;
+}
+
+static int read_key(const gnutls_datum_t *text)
+{
+    gnutls_privkey_t key = NULL;
+    int result = gnutls_privkey_init(&key);
+    if (result < 0)
+        return result;
+    result = gnutls_privkey_import_x509_raw(key, text, GNUTLS_X509_FMT_PEM, NULL, 0);
+    gnutls_privkey_deinit(key);
+    return result;
+}
+
+static int match(const gnutls_datum_t *certificate, const gnutls_datum_t *key)
 {
     gnutls_certificate_credentials_t credentials = NULL;
+    int result = gnutls_certificate_allocate_credentials(&credentials);
+    if (result < 0)
+        return result;
+    result = gnutls_certificate_set_x509_key_mem2(credentials, certificate, key, GNUTLS_X509_FMT_PEM, NULL, 0);
+    gnutls_certificate_free_credentials(credentials);
+    return result;
+}
+
+/* One after the other, so that the file at fault is known. */
+bool tls_check_files(const char *certificate, const char *key, bool *key_at_fault, char *reason, size_t reason_bytes)
+{
     gnutls_datum_t certificate_text = {0}, key_text = {0};
     *key_at_fault = false;
     int result = gnutls_load_file(certificate, &certificate_text);
+    if (result >= 0)
+        result = read_certificates(&certificate_text);
     if (result >= 0) {
         *key_at_fault = true;
         result = gnutls_load_file(key, &key_text);
     }
     if (result >= 0)
-        result = gnutls_certificate_allocate_credentials(&credentials);
-    if (result >= 0) {
-        *key_at_fault = false;
-        result = gnutls_certificate_set_x509_key_mem2(credentials, &certificate_text, &key_text, GNUTLS_X509_FMT_PEM,
-                                                      NULL, 0);
-        *key_at_fault = result == GNUTLS_E_CERTIFICATE_KEY_MISMATCH;
-    }
+        result = read_key(&key_text);
+    if (result >= 0)
+        result = match(&certificate_text, &key_text);
     if (result < 0)
         snprintf(reason, reason_bytes, "%s", gnutls_strerror(result));
-    if (credentials != NULL)
-        gnutls_certificate_free_credentials(credentials);
     if (key_text.data != NULL) {
         gnutls_memset(key_text.data, 0, key_text.size);
         gnutls_free(key_text.data);
