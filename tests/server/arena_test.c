@@ -79,7 +79,7 @@ static void blocks_grow_and_shrink_and_keep_what_they_hold(void **state)
     (void)state;
     static const size_t steps[] = {0,           1,         64,        65,        2048,    2049,
                                    100 * KIB,   127 * KIB, 128 * KIB, 129 * KIB, 1 * MIB, 9 * MIB,
-                                   9 * MIB + 1, 300 * KIB, 2 * MIB,   40 * MIB,  5,       700 * KIB};
+                                   9 * MIB + 1, 300 * KIB, 2 * MIB,   20 * MIB,  5,       700 * KIB};
     struct memory_budget budget = {.limit = 256 * MIB};
     struct arena arena;
     arena_init(&arena, &budget);
@@ -263,15 +263,18 @@ static void what_a_thread_keeps_goes_with_it(void **state)
     check_size("budget", budget.used, 0);
 }
 
-/* Resident pages of the mapping that `block` lies in, from the block's first page on. */
+/* From the page that `block` begins in; 0 where nothing is mapped there. */
 static size_t resident_pages(void *block, size_t bytes)
 {
-    unsigned char pages[1];
+    static unsigned char pages[160 * MIB / 4096];
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *start = (char *)((uintptr_t)block / page * page);
     size_t count = 0;
-    for (size_t i = 0; i < bytes / page && mincore(start + i * page, page, pages) == 0; i++)
-        count += pages[0] & 1;
+    assert_true(bytes / page <= sizeof pages);
+    if (mincore(start, bytes, pages) != 0)
+        return 0;
+    for (size_t i = 0; i < bytes / page; i++)
+        count += pages[i] & 1;
     return count;
 }
 
@@ -308,22 +311,29 @@ static void growth_by_little_keeps_contents_and_residency(void **state)
 {
     (void)state;
     enum { STEP = 64 * KIB, STEPS = 600 };
-    struct memory_budget budget = {.limit = 256 * MIB};
-    struct arena arena;
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char *block = NULL;
-    arena_init(&arena, &budget);
+    struct mapping mapping = {0};
     for (size_t i = 0; i < STEPS; i++) {
-        block = arena_block_resize(&arena, block, (i + 1) * STEP);
-        assert_non_null(block);
-        fill(block + i * STEP, STEP, (unsigned)i);
-        if (i % 100 == 99 && resident_pages(block, 80 * MIB) > arena.charged / page)
-            fail_msg("%zu pages resident, %zu charged", resident_pages(block, 80 * MIB), arena.charged / page);
+        size_t bytes = 0;
+        assert_true(mapping_round((i + 1) * STEP, &bytes));
+        assert_true(bytes < (i + 1) * STEP + 3 * MIB);
+        assert_true(i == 0 ? mapping_take(&mapping, bytes) : mapping_resize(&mapping, bytes));
+        check_size("bytes of the mapping", mapping.bytes, bytes);
+        fill((unsigned char *)mapping.address + i * STEP, STEP, (unsigned)i);
+        if (i % 8 != 7)
+            continue;
+        const size_t resident = resident_pages(mapping.address, mapping.space_bytes);
+        if (resident > bytes / page || resident < (i + 1) * STEP / page)
+            fail_msg("step %zu: %zu pages resident, expected at most %zu", i, resident, bytes / page);
     }
     for (size_t i = 0; i < STEPS; i++)
-        check_filled("step", block + i * STEP, STEP, (unsigned)i);
-    assert_true(arena.charged < STEPS * STEP + 3 * MIB);
-    arena_release(&arena);
+        check_filled("step", (unsigned char *)mapping.address + i * STEP, STEP, (unsigned)i);
+    assert_true(mapping_resize(&mapping, 5 * MIB));
+    assert_true(resident_pages(mapping.address, mapping.space_bytes) <= 5 * MIB / page);
+    memset((char *)mapping.address + 4 * MIB, 1, MIB);
+    assert_true(resident_pages(mapping.address, mapping.space_bytes) <= 5 * MIB / page);
+    mapping_give(&mapping);
+    mapping_trim();
 }
 
 static void *charge_and_discharge(void *argument)
