@@ -46,9 +46,10 @@ static size_t upload_take(char *bytes, size_t size, size_t count, void *context)
 void *curl_new(void)
 {
     static bool started;
-    if (!started)
+    if (!started) { /* by the main thread, before there are others */
         curl_global_init(CURL_GLOBAL_ALL);
-    started = true;
+        started = true;
+    }
     return curl_easy_init();
 }
 
