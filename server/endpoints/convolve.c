@@ -229,10 +229,16 @@ static enum endpoint_answer answer(struct request *request, struct response *res
         return ENDPOINT_FAILED;
     if (!admission_is_tiny(&state->cost))
         return ENDPOINT_PENDING;
-    if (pool_run_here(request->daemon->pool, &request->job) == JOB_LATE)
-        return convolve_fail(error, "deadline-exceeded", "", "the deadline passed while the request was computed"),
-               ENDPOINT_FAILED;
-    return complete(request, response, error) ? ENDPOINT_ANSWERED : ENDPOINT_FAILED;
+    switch (pool_run_here(request->daemon->pool, &request->job)) {
+    case JOB_COMPLETE:
+        return complete(request, response, error) ? ENDPOINT_ANSWERED : ENDPOINT_FAILED;
+    case JOB_LATE:
+        convolve_fail(error, "deadline-exceeded", "", "the answer was not ready by the deadline");
+        return ENDPOINT_FAILED;
+    default:
+        convolve_fail(error, "overloaded", "", "there was no memory to compute in; try again in a moment");
+        return ENDPOINT_FAILED;
+    }
 }
 
 static enum endpoint_answer answer_convolve(struct request *request, struct response *response,
