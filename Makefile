@@ -53,12 +53,14 @@ CPPFLAGS_ALL = -I. -D_GNU_SOURCE $(foreach isa,$(ISAS),-DHAVE_ISA_$(isa)=1) $(SE
 # ---- What is built of what -----------------------------------------------------------------------------------------------
 SIMD_SOURCES := $(filter-out core/simd/dispatch.c,$(wildcard core/simd/*.c))
 CORE_SOURCES := $(wildcard core/*.c core/simd/dispatch.c)
-SERVER_SOURCES := $(wildcard server/*.c server/endpoints/*.c server/formats/*.c)
+SERVER_SOURCES := $(wildcard server/*.c server/endpoints/*.c server/formats/*.c server/formats/simd/dispatch.c)
+FORMATS_SIMD_SOURCES := $(filter-out %/dispatch.c,$(wildcard server/formats/simd/*.c))
 TEST_SOURCES := $(wildcard tests/*/*_test.c)
 FUZZ_SOURCES := $(wildcard tests/fuzz/*_fuzz.c)
 
 CORE_OBJECTS := $(CORE_SOURCES:%.c=$(BUILD)/%.o) $(foreach isa,$(ISAS),$(SIMD_SOURCES:%.c=$(BUILD)/%.$(isa).o))
-SERVER_OBJECTS := $(SERVER_SOURCES:%.c=$(BUILD)/%.o)
+SERVER_OBJECTS := $(SERVER_SOURCES:%.c=$(BUILD)/%.o) \
+	$(foreach isa,$(ISAS),$(FORMATS_SIMD_SOURCES:%.c=$(BUILD)/%.$(isa).o))
 TEST_NAMES := $(TEST_SOURCES:%.c=%)
 TESTS ?= $(TEST_NAMES)
 CHECK_SIMD := $(patsubst %.c,%,$(wildcard tests/simd/check_simd.c))
