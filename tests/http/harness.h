@@ -95,7 +95,8 @@ bool raw_send(int fd, const char *bytes, size_t count);
 bool raw_send_text(int fd, const char *text);
 /* What comes until the other side closes, or NULL after `milliseconds` (scaled by slowness) of silence. */
 const char *raw_read_to_close(int fd, size_t *count, int milliseconds);
-/* One answer by its Content-Length (none for `head`); the connection stays open. status 0: closed or nothing came. */
+/* One answer, by its Content-Length or its chunks (no body for `head`); the connection stays open. status 0: closed, cut, or
+ * nothing came. */
 struct answer raw_read_answer(int fd, bool head);
 struct answer raw_exchange(const struct child *child, const char *request); /* open, send, one answer, close */
 bool raw_is_closed(int fd, int milliseconds); /* whether the other side closes within this time */

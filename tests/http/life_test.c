@@ -144,6 +144,27 @@ static void drain_finishes_what_was_accepted(void **state)
     check_number("drain", "exit status", child_wait(child), 0);
 }
 
+/* Who goes away while his answer is being sent holds nothing up. */
+static void a_hang_up_in_the_answer(void **state)
+{
+    (void)state;
+    struct child *child = child_start(NULL, NULL, NULL);
+    static const char body[] = "{\"input\":[1],\"kernel\":[1],\"padding\":2000000,\"fillvalue\":0.123456789}";
+    const char *request =
+        textf("POST /v1/correlate HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+    for (int i = 0; i < 4; i++) {
+        int fd = raw_open(child);
+        char bytes[1000];
+        raw_send_text(fd, request);
+        check_number("the beginning of an answer", "bytes", recv(fd, bytes, sizeof bytes, MSG_WAITALL), sizeof bytes);
+        close(fd);
+    }
+    double start = now_ms();
+    check_number("afterwards", "exit status", child_stop(child), 0);
+    if (now_ms() - start > 5000 * slowness())
+        check_number("afterwards", "milliseconds until the end (at most 5000)", (long long)(now_ms() - start), 0);
+}
+
 static void drain_has_an_end(void **state)
 {
     (void)state;
@@ -334,6 +355,7 @@ int main(void)
         HTTP_TEST(a_deadline_stops_work),
         HTTP_TEST(a_hang_up_frees_the_work),
         HTTP_TEST(drain_finishes_what_was_accepted),
+        HTTP_TEST(a_hang_up_in_the_answer),
         HTTP_TEST(drain_has_an_end),
         HTTP_TEST(sighup_reloads),
         HTTP_TEST(a_full_queue_refuses),

@@ -103,6 +103,48 @@ static bool read_head(int fd, char *head, size_t room)
     return false;
 }
 
+/* Exactly so many bytes after those that `body` has; false where fewer come. */
+static bool read_exactly(int fd, char **body, size_t *taken, size_t bytes)
+{
+    char *larger = realloc(*body, *taken + bytes + 1);
+    assert_non_null(larger);
+    *body = larger;
+    for (size_t end = *taken + bytes; *taken < end;) {
+        ssize_t got = read_some(fd, *body + *taken, end - *taken, 10000);
+        if (got <= 0)
+            return false;
+        *taken += (size_t)got;
+    }
+    return true;
+}
+
+static bool read_chunk_line(int fd, char *line, size_t room)
+{
+    for (size_t count = 0; count + 1 < room; count++) {
+        if (read_some(fd, line + count, 1, 10000) != 1)
+            return false;
+        line[count + 1] = 0;
+        if (line[count] == '\n')
+            return true;
+    }
+    return false;
+}
+
+static bool read_chunks(int fd, char **body, size_t *taken)
+{
+    char line[256];
+    while (read_chunk_line(fd, line, sizeof line)) {
+        size_t bytes = (size_t)strtoull(line, NULL, 16);
+        if (bytes && !read_exactly(fd, body, taken, bytes))
+            return false;
+        if (!read_chunk_line(fd, line, sizeof line)) /* the end of the chunk, or the blank line after the last */
+            return false;
+        if (!bytes)
+            return true;
+    }
+    return false;
+}
+
 struct answer raw_read_answer(int fd, bool head)
 {
     struct answer answer = {.head = "", .body = ""};
@@ -116,20 +158,16 @@ struct answer raw_read_answer(int fd, bool head)
     } while (answer.status == 100);
     answer.head = text_copy(text, strlen(text));
     const char *length = header_of(&answer, "Content-Length");
-    if (head || answer.status == 204 || !length)
+    const char *coding = header_of(&answer, "Transfer-Encoding");
+    if (head || answer.status == 204 || (!length && !coding))
         return answer;
-    size_t bytes = (size_t)strtoull(length, NULL, 10), taken = 0;
-    char *body = malloc(bytes + 1);
-    assert_non_null(body);
-    while (taken < bytes) {
-        ssize_t got = read_some(fd, body + taken, bytes - taken, 10000);
-        if (got <= 0)
-            break;
-        taken += (size_t)got;
-    }
+    char *body = NULL;
+    size_t taken = 0;
+    bool whole =
+        coding ? read_chunks(fd, &body, &taken) : read_exactly(fd, &body, &taken, (size_t)strtoull(length, NULL, 10));
     answer.body = text_copy(body, taken);
     answer.body_bytes = taken;
-    if (taken < bytes)
+    if (!whole)
         answer.status = 0;
     free(body);
     return answer;

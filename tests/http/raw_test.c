@@ -146,6 +146,29 @@ static void old_clients(void **state)
     check_text("headers have no case", "output", member_text(answer.body, "output"), "[2]");
 }
 
+static void large_answers_to_old_clients(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"input\":[1],\"kernel\":[1],\"padding\":[[0,299999]],\"fillvalue\":2}";
+    const char *length = textf("Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+    int fd = raw_open(daemon_child);
+    raw_send_text(fd, textf("POST /v1/convolve HTTP/1.0\r\n%s", length));
+    const char *all = raw_read_to_close(fd, NULL, 10000);
+    const char *end = all ? strstr(all, "\r\n\r\n") : NULL;
+    check_holds("HTTP/1.0", "answer", all, " 200 ");
+    if (end && strcasestr(text_copy(all, (size_t)(end - all)), "Transfer-Encoding"))
+        complain("HTTP/1.0", "an answer in chunks");
+    check_text("HTTP/1.0", "shape", end ? member_text(end + 4, "shape") : NULL, "[300000]");
+    close(fd);
+    fd = raw_open(daemon_child);
+    raw_send_text(fd, textf(POST HOST "%s", length));
+    struct answer answer = raw_read_answer(fd, false);
+    check_text("HTTP/1.1", "shape", member_text(answer.body, "shape"), "[300000]");
+    raw_send_text(fd, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+    check_number("HTTP/1.1", "status of the next", raw_read_answer(fd, false).status, 200);
+    close(fd);
+}
+
 static void a_post_without_a_length_is_empty(void **state)
 {
     (void)state;
@@ -380,6 +403,7 @@ int main(void)
         HTTP_TEST(no_request_at_all),
         HTTP_TEST(eight_kib_of_headers_suffice),
         HTTP_TEST(old_clients),
+        HTTP_TEST(large_answers_to_old_clients),
         HTTP_TEST(a_post_without_a_length_is_empty),
         HTTP_TEST(chunks),
         HTTP_TEST(a_pipeline_of_a_hundred),
