@@ -4,9 +4,13 @@
 #include "core/simd/routines.h"
 #include "core/simd/vec.h"
 
-#define DEFINE_REARRANGE(type, suffix)                                                                                 \
-    VEC_INLINE void split_phases_##suffix(type *restrict out, size_t pitch, const type *restrict in, size_t count,     \
-                                          size_t phases)                                                               \
+/* What is moved may be floats of that size. */
+typedef uint32_t __attribute__((may_alias)) any_u32;
+typedef uint64_t __attribute__((may_alias)) any_u64;
+
+#define DEFINE_PHASES(suffix)                                                                                          \
+    VEC_INLINE void split_phases_##suffix(any_##suffix *restrict out, size_t pitch, const any_##suffix *restrict in,   \
+                                          size_t count, size_t phases)                                                 \
     {                                                                                                                  \
         const size_t whole = count / phases;                                                                           \
         for (size_t i = 0; i < whole; i++)                                                                             \
@@ -15,18 +19,8 @@
         for (size_t phase = 0; whole * phases + phase < count; phase++)                                                \
             out[phase * pitch + whole] = in[whole * phases + phase];                                                   \
     }                                                                                                                  \
-    void ROUTINE(split_##suffix)(type *restrict out, size_t pitch, const type *restrict in, size_t count,              \
-                                 size_t phases)                                                                        \
-    {                                                                                                                  \
-        if (phases == 2)                                                                                               \
-            split_phases_##suffix(out, pitch, in, count, 2);                                                           \
-        else if (phases == 4)                                                                                          \
-            split_phases_##suffix(out, pitch, in, count, 4);                                                           \
-        else                                                                                                           \
-            split_phases_##suffix(out, pitch, in, count, phases);                                                      \
-    }                                                                                                                  \
-    VEC_INLINE void merge_phases_##suffix(type *restrict out, const type *restrict in, size_t pitch, size_t count,     \
-                                          size_t phases)                                                               \
+    VEC_INLINE void merge_phases_##suffix(any_##suffix *restrict out, const any_##suffix *restrict in, size_t pitch,   \
+                                          size_t count, size_t phases)                                                 \
     {                                                                                                                  \
         const size_t whole = count / phases;                                                                           \
         for (size_t i = 0; i < whole; i++)                                                                             \
@@ -35,8 +29,16 @@
         for (size_t phase = 0; whole * phases + phase < count; phase++)                                                \
             out[whole * phases + phase] = in[phase * pitch + whole];                                                   \
     }                                                                                                                  \
-    void ROUTINE(merge_##suffix)(type *restrict out, const type *restrict in, size_t pitch, size_t count,              \
-                                 size_t phases)                                                                        \
+    void ROUTINE(split_##suffix)(void *out, size_t pitch, const void *in, size_t count, size_t phases)                 \
+    {                                                                                                                  \
+        if (phases == 2)                                                                                               \
+            split_phases_##suffix(out, pitch, in, count, 2);                                                           \
+        else if (phases == 4)                                                                                          \
+            split_phases_##suffix(out, pitch, in, count, 4);                                                           \
+        else                                                                                                           \
+            split_phases_##suffix(out, pitch, in, count, phases);                                                      \
+    }                                                                                                                  \
+    void ROUTINE(merge_##suffix)(void *out, const void *in, size_t pitch, size_t count, size_t phases)                 \
     {                                                                                                                  \
         if (phases == 2)                                                                                               \
             merge_phases_##suffix(out, in, pitch, count, 2);                                                           \
@@ -44,7 +46,11 @@
             merge_phases_##suffix(out, in, pitch, count, 4);                                                           \
         else                                                                                                           \
             merge_phases_##suffix(out, in, pitch, count, phases);                                                      \
-    }                                                                                                                  \
+    }
+DEFINE_PHASES(u32)
+DEFINE_PHASES(u64)
+
+#define DEFINE_TURN(type, suffix)                                                                                      \
     void ROUTINE(turn_##suffix)(type *restrict out, const type *restrict in, size_t count)                             \
     {                                                                                                                  \
         for (size_t i = 0; i < count; i++) {                                                                           \
@@ -52,5 +58,5 @@
             out[2 * i + 1] = in[2 * i];                                                                                \
         }                                                                                                              \
     }
-DEFINE_REARRANGE(float, f32)
-DEFINE_REARRANGE(double, f64)
+DEFINE_TURN(float, f32)
+DEFINE_TURN(double, f64)

@@ -39,26 +39,26 @@ struct simd_facts {
 };
 
 /* X(result, name, parameters) */
-#define FOR_EACH_ROUTINE(X)                                                                                            \
-    /* see struct simd_block; u64 wraps around */                                                                      \
-    X(void, block_f32, (const struct simd_block *block))                                                               \
-    X(void, block_f64, (const struct simd_block *block))                                                               \
-    X(void, block_u64, (const struct simd_block *block))                                                               \
-    X(void, scan_f32, (struct simd_facts * facts, const float *values, size_t count))                                  \
-    X(void, scan_f64, (struct simd_facts * facts, const double *values, size_t count))                                 \
-    /* whether every value is finite */                                                                                \
-    X(bool, finite_f32, (const float *values, size_t count))                                                           \
-    X(bool, finite_f64, (const double *values, size_t count))                                                          \
-    /* the largest absolute value: 2^63 for the least int64 */                                                         \
-    X(uint64_t, largest_i64, (const int64_t *values, size_t count))                                                    \
-    /* out[phase*pitch + i] = in[i*phases + phase], i < (count + phases-1-phase) / phases; 2 <= phases */              \
-    X(void, split_f32, (float *out, size_t pitch, const float *in, size_t count, size_t phases))                       \
-    X(void, split_f64, (double *out, size_t pitch, const double *in, size_t count, size_t phases))                     \
-    /* the way back: out[i*phases + phase] = in[phase*pitch + i], i*phases + phase < count */                          \
-    X(void, merge_f32, (float *out, const float *in, size_t pitch, size_t count, size_t phases))                       \
-    X(void, merge_f64, (double *out, const double *in, size_t pitch, size_t count, size_t phases))                     \
-    /* complex numbers times the imaginary unit: (re, im) becomes (-im, re); `count` numbers */                        \
-    X(void, turn_f32, (float *out, const float *in, size_t count))                                                     \
+#define FOR_EACH_ROUTINE(X)                                                                                             \
+    /* see struct simd_block; u64 wraps around */                                                                       \
+    X(void, block_f32, (const struct simd_block *block))                                                                \
+    X(void, block_f64, (const struct simd_block *block))                                                                \
+    X(void, block_u64, (const struct simd_block *block))                                                                \
+    X(void, scan_f32, (struct simd_facts * facts, const float *values, size_t count))                                   \
+    X(void, scan_f64, (struct simd_facts * facts, const double *values, size_t count))                                  \
+    /* whether every value is finite */                                                                                 \
+    X(bool, finite_f32, (const float *values, size_t count))                                                            \
+    X(bool, finite_f64, (const double *values, size_t count))                                                           \
+    /* the largest absolute value: 2^63 for the least int64 */                                                          \
+    X(uint64_t, largest_i64, (const int64_t *values, size_t count))                                                     \
+    /* out[phase*pitch + i] = in[i*phases + phase] wherever that is below count; values of 4 or 8 bytes; 2 <= phases */ \
+    X(void, split_u32, (void *out, size_t pitch, const void *in, size_t count, size_t phases))                          \
+    X(void, split_u64, (void *out, size_t pitch, const void *in, size_t count, size_t phases))                          \
+    /* the way back: out[i*phases + phase] = in[phase*pitch + i] wherever that is below count */                        \
+    X(void, merge_u32, (void *out, const void *in, size_t pitch, size_t count, size_t phases))                          \
+    X(void, merge_u64, (void *out, const void *in, size_t pitch, size_t count, size_t phases))                          \
+    /* complex numbers times the imaginary unit: (re, im) becomes (-im, re); `count` numbers */                         \
+    X(void, turn_f32, (float *out, const float *in, size_t count))                                                      \
     X(void, turn_f64, (double *out, const double *in, size_t count))
 
 struct simd_routines {

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* The method `direct` as plans see it. Its stages: the kernel is brought into canonical order; the passes make the outputs
+ * and look at the input beside; what the values tell is concluded; outputs that this leaves open are looked at. */
+#include "core/direct.h"
+
+#include "core/direct_state.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK_TILES = 16 }; /* chunks of the kernel, or small slices, in a tile */
+
+bool direct_scratch_size(const struct direct_layout *layout, size_t *bytes)
+{
+    size_t kernel_elements, kernel_chunks, input_chunks;
+    *bytes = 0;
+    return !__builtin_mul_overflow(layout->kernel_groups, layout->kernel_group_elements, &kernel_elements) &&
+           !__builtin_mul_overflow(layout->kernel_groups, layout->kernel_chunks, &kernel_chunks) &&
+           !__builtin_mul_overflow(layout->input_groups, layout->input_chunks, &input_chunks) &&
+           plan_size_add(bytes, 1, sizeof(struct direct_findings)) &&
+           plan_size_add(bytes, kernel_elements, layout->element_bytes) &&
+           plan_size_add(bytes, kernel_chunks, sizeof(struct direct_facts)) &&
+           plan_size_add(bytes, input_chunks, sizeof(struct direct_facts));
+}
+
+struct direct_scratch direct_scratch_parts(const struct direct_layout *layout, void *scratch)
+{
+    unsigned char *cursor = scratch;
+    struct direct_scratch parts;
+    parts.findings = plan_scratch_take(&cursor, 1, sizeof *parts.findings);
+    parts.values =
+        plan_scratch_take(&cursor, layout->kernel_groups * layout->kernel_group_elements, layout->element_bytes);
+    parts.kernel_facts =
+        plan_scratch_take(&cursor, layout->kernel_groups * layout->kernel_chunks, sizeof *parts.kernel_facts);
+    parts.input_facts =
+        plan_scratch_take(&cursor, layout->input_groups * layout->input_chunks, sizeof *parts.input_facts);
+    return parts;
+}
+
+/* ---- Creation --------------------------------------------------------------------------------------------------------- */
+
+static bool direct_accepts(const struct convolve_spec *spec, const struct geometry *geometry,
+                           struct convolve_error *error)
+{
+    (void)spec, (void)geometry, (void)error;
+    return true; /* whatever has a geometry */
+}
+
+/* The offsets of a pass's taps, in place and in copies. */
+static bool state_bytes(const struct direct_layout *layout, size_t *bytes)
+{
+    size_t offsets;
+    *bytes = 0;
+    return !__builtin_mul_overflow(layout->pass_taps, (size_t)layout->parts + 1, &offsets) &&
+           plan_size_add(bytes, 1, sizeof(struct direct_state)) && plan_size_add(bytes, offsets, sizeof(ptrdiff_t));
+}
+
+static bool direct_measure(const struct convolve_spec *spec, const struct geometry *geometry, struct plan_sizes *sizes)
+{
+    struct direct_layout layout;
+    return direct_layout_derive(&layout, spec, geometry) && state_bytes(&layout, &sizes->plan_bytes) &&
+           direct_scratch_size(&layout, &sizes->scratch_bytes) &&
+           direct_unit_scratch(&layout, &sizes->tile_scratch_bytes);
+}
+
+static void fill_offsets(struct direct_state *state)
+{
+    const struct direct_layout *layout = &state->layout;
+    if (layout->mode == DIRECT_PLAIN)
+        return;
+    const size_t period = layout->slots;
+    for (size_t k = 0; k < layout->pass_taps; k++) {
+        size_t at = k % period * layout->slot_cells;
+        if (!layout->slot_each_tap)
+            at += k * layout->dilation / layout->stride;
+        if (layout->mode == DIRECT_PHASES)
+            at = 0;
+        for (unsigned part = 0; part < layout->parts; part++)
+            state->copy_offsets[k * layout->parts + part] = (ptrdiff_t)(at * layout->cell + part * layout->turn_offset);
+        if (layout->mode == DIRECT_IN_PLACE)
+            state->place_offsets[k] = (ptrdiff_t)(k * layout->dilation * layout->cell);
+    }
+    /* Neighbours are told apart by NULL: the routines then need no table. */
+    if (layout->dilation * layout->cell == 1 || layout->taps == 1)
+        state->place_offsets = NULL;
+    if (layout->parts == 1 && layout->slots == 1 && layout->cell == 1 && layout->dilation == 1 &&
+        !layout->slot_each_tap)
+        state->copy_offsets = NULL;
+}
+
+static bool direct_create(struct convolve_plan *plan, const void *kernel, struct convolve_error *error)
+{
+    (void)kernel; /* every kernel of the shape is treated alike */
+    const size_t bytes = plan->sizes.plan_bytes;
+    struct direct_state *const state = aligned_alloc(CONVOLVE_ALIGNMENT, bytes);
+    if (!state)
+        return convolve_fail(error, "overloaded", "", "out of memory");
+    memset(state, 0, bytes);
+    direct_layout_derive(&state->layout, &plan->spec, &plan->geometry); /* direct_measure has seen it succeed */
+    unsigned char *cursor = (unsigned char *)state;
+    plan_scratch_take(&cursor, 1, sizeof *state);
+    state->place_offsets = (ptrdiff_t *)(void *)cursor;
+    state->copy_offsets = state->place_offsets + state->layout.pass_taps;
+    fill_offsets(state);
+    const bool f32 = state->layout.element == DIRECT_F32;
+    state->unit_roundoff = f32 ? 0x1p-24 : 0x1p-53;
+    state->tiny = f32 ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
+    state->exact_below = f32 ? 0x1p24 : 0x1p53;
+    plan->state = state;
+    return true;
+}
+
+static void direct_destroy(struct convolve_plan *plan)
+{
+    free(plan->state);
+}
+
+/* ---- Stages ----------------------------------------------------------------------------------------------------------- */
+
+/* Stage 0 packs, 1 .. pass_count make outputs, then one concludes and one checks. */
+static unsigned direct_stage_count(const struct convolve_plan *plan)
+{
+    return (unsigned)direct_state(plan)->layout.pass_count + 3;
+}
+
+static size_t pass_tiles(const struct direct_layout *layout)
+{
+    return layout->mode == DIRECT_PLAIN ? layout->plain_tile_count : layout->tile_count;
+}
+
+static size_t direct_tile_count(const struct convolve_plan *plan, unsigned stage)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    if (stage == 0)
+        return (layout->kernel_groups * layout->kernel_chunks + CHUNK_TILES - 1) / CHUNK_TILES;
+    if (stage <= layout->pass_count)
+        return pass_tiles(layout);
+    return stage == layout->pass_count + 1 ? 1 : layout->plain_tile_count;
+}
+
+static void pack_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    const size_t all = layout->kernel_groups * layout->kernel_chunks, first = tile * CHUNK_TILES;
+    if (tile == 0)
+        *direct_scratch_parts(layout, run->scratch).findings = (struct direct_findings){.first_nonfinite = UINT64_MAX};
+    for (size_t chunk = first; chunk < all && chunk < first + CHUNK_TILES; chunk++)
+        direct_pack_chunk(plan, run, chunk);
+}
+
+/* Each tile of the first pass looks at its share of the input, which is about what it reads anyway. */
+static void scan_share(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    const size_t chunks = layout->input_groups * layout->input_chunks, tiles = pass_tiles(layout);
+    const size_t each = chunks / tiles, more = chunks % tiles; /* the first `more` tiles take one more */
+    const size_t first = tile * each + (tile < more ? tile : more), count = each + (tile < more);
+    for (size_t chunk = first; chunk < first + count; chunk++)
+        direct_scan_chunk(plan, run, chunk);
+}
+
+static void plain_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    const size_t all = plan->geometry.output_count, first = tile * layout->plain_outputs;
+    for (size_t i = first; i < all && i < first + layout->plain_outputs; i++)
+        direct_plain_output(plan, run, i);
+    for (size_t i = first; i < all && i < first + layout->plain_outputs; i++)
+        direct_look_at(plan, run, i, 1);
+}
+
+static void check_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    const size_t all = plan->geometry.output_count, first = tile * layout->plain_outputs;
+    const struct direct_findings *findings = direct_scratch_parts(layout, run->scratch).findings;
+    if (!__atomic_load_n(&findings->check_needed, __ATOMIC_RELAXED))
+        return;
+    for (size_t i = first; i < all && i < first + layout->plain_outputs; i++)
+        direct_check_output(plan, run, i);
+}
+
+static void direct_run_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage,
+                            size_t tile, void *tile_scratch)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    if (stage == 0) {
+        pack_tile(plan, run, tile);
+    } else if (stage <= layout->pass_count) {
+        if (stage == 1)
+            scan_share(plan, run, tile);
+        const size_t first = tile * layout->units_per_tile;
+        if (layout->mode == DIRECT_PLAIN)
+            plain_tile(plan, run, tile);
+        else
+            for (size_t unit = first; unit < layout->unit_count && unit < first + layout->units_per_tile; unit++)
+                direct_run_unit(plan, run, unit, stage - 1, tile_scratch);
+    } else if (stage == layout->pass_count + 1) {
+        direct_conclude(plan, run);
+    } else {
+        check_tile(plan, run, tile);
+    }
+}
+
+static bool direct_finish(const struct convolve_plan *plan, const struct convolve_run *run,
+                          struct convolve_outcome *outcome, struct convolve_error *error)
+{
+    const struct direct_findings *found = direct_scratch_parts(&direct_state(plan)->layout, run->scratch).findings;
+    if (found->overflow)
+        return convolve_fail(error, "integer-overflow", "",
+                             "an exact output does not fit int64: dtype float64 holds it approximately");
+    if (found->whole_zero)
+        return convolve_fail(error, "invalid-value", "/missing",
+                             "the kernel sums to 0, so the weights beside a hole cannot be scaled to its sum: missing "
+                             "must be propagate for such a kernel");
+    outcome->nonfinite = found->first_nonfinite != UINT64_MAX;
+    outcome->nonfinite_index = outcome->nonfinite ? (size_t)found->first_nonfinite : 0;
+    memcpy(&outcome->error_bound, &found->bound, sizeof outcome->error_bound);
+    if (outcome->nonfinite || found->empty_windows)
+        outcome->error_bound = NAN;
+    return true;
+}
+
+const struct plan_method direct_method = {
+    .id = CONVOLVE_DIRECT,
+    .accepts = direct_accepts,
+    .measure = direct_measure,
+    .create = direct_create,
+    .destroy = direct_destroy,
+    .stage_count = direct_stage_count,
+    .tile_count = direct_tile_count,
+    .run_tile = direct_run_tile,
+    .finish = direct_finish,
+};

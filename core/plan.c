@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* Plans: from a spec to the method that answers it, and the public functions that hand on to that method. The table below
+ * is the one place that knows which methods this build has. */
+#include "core/plan.h"
+
+#include "core/choose.h"
+#include "core/direct.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct plan_method *const methods[] = {
+    &direct_method,
+};
+enum { METHOD_COUNT = sizeof methods / sizeof methods[0] };
+
+const struct plan_method *plan_method_find(enum convolve_method id)
+{
+    for (unsigned i = 0; i < METHOD_COUNT; i++)
+        if (methods[i]->id == id)
+            return methods[i];
+    return NULL;
+}
+
+bool plan_size_add(size_t *total, size_t count, size_t element_bytes)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, element_bytes, &bytes) ||
+        __builtin_add_overflow(bytes, CONVOLVE_ALIGNMENT - 1, &bytes))
+        return false;
+    bytes -= bytes % CONVOLVE_ALIGNMENT;
+    return !__builtin_add_overflow(*total, bytes, total);
+}
+
+void *plan_scratch_take(unsigned char **cursor, size_t count, size_t element_bytes)
+{
+    unsigned char *const part = *cursor;
+    const size_t bytes = count * element_bytes; /* plan_size_add has found that it fits */
+    *cursor += (bytes + CONVOLVE_ALIGNMENT - 1) / CONVOLVE_ALIGNMENT * CONVOLVE_ALIGNMENT;
+    return part;
+}
+
+/* ---- From a spec to a method ------------------------------------------------------------------------------------------ */
+
+static bool fail_method(enum convolve_method id, struct convolve_error *error)
+{
+    char names[128] = "auto";
+    size_t used = 4;
+    for (unsigned i = 0; i < METHOD_COUNT && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, ", %s", convolve_method_name(methods[i]->id));
+    return convolve_fail(error, "invalid-value", "/method", "method %s is not built in: there are %s",
+                         convolve_method_name(id), names);
+}
+
+static bool fail_memory(struct convolve_error *error)
+{
+    return convolve_fail(error, "overloaded", "", "out of memory");
+}
+
+/* What both a cost and a plan begin with. A zero-length axis leaves the sizes 0. */
+static bool prepare(struct convolve_plan *plan, const struct convolve_spec *spec, struct convolve_error *error)
+{
+    *plan = (struct convolve_plan){.spec = *spec};
+    if (!geometry_derive(&plan->geometry, spec, error))
+        return false;
+    const enum convolve_method id = choose_method(spec, &plan->geometry);
+    plan->method = plan_method_find(id);
+    if (!plan->method)
+        return fail_method(id, error);
+    if (plan->geometry.empty) {
+        assert(plan->method->answers_empty); /* geometry_derive refuses the others */
+        return true;
+    }
+    if (!plan->method->accepts(spec, &plan->geometry, error))
+        return false;
+    plan->routines = simd_routines();
+    if (plan->method->measure(spec, &plan->geometry, &plan->sizes))
+        return true;
+    convolve_fail(error, "too-large", "",
+                  "the scratch memory cannot be counted in 64 bits: cut the request into parts");
+    if (error) {
+        error->limit = "max_memory_bytes";
+        error->requested = UINT64_MAX;
+    }
+    return false;
+}
+
+static uint64_t saturating_add(uint64_t a, uint64_t b)
+{
+    return __builtin_add_overflow(a, b, &a) ? UINT64_MAX : a;
+}
+
+static uint64_t saturating_multiply(uint64_t a, uint64_t b)
+{
+    return __builtin_mul_overflow(a, b, &a) ? UINT64_MAX : a;
+}
+
+bool convolve_cost(struct convolve_cost *cost, const struct convolve_spec *spec, unsigned threads,
+                   struct convolve_error *error)
+{
+    struct convolve_plan plan;
+    *cost = (struct convolve_cost){0};
+    if (!prepare(&plan, spec, error))
+        return false;
+    size_t input = 0, kernel = 0;
+    convolve_shape_count(&spec->input, &input); /* geometry_derive has found that they fit */
+    convolve_shape_count(&spec->kernel, &kernel);
+    cost->output = plan.geometry.output;
+    cost->output_count = plan.geometry.output_count;
+    cost->method = plan.method->id;
+    cost->multiply_adds = plan.geometry.multiply_adds;
+    cost->tensor_bytes = saturating_multiply(saturating_add(saturating_add(input, kernel), cost->output_count),
+                                             convolve_dtype_bytes(spec->dtype));
+    cost->scratch_bytes = saturating_add(saturating_add(plan.sizes.plan_bytes, plan.sizes.scratch_bytes),
+                                         saturating_multiply(plan.sizes.tile_scratch_bytes, threads));
+    return true;
+}
+
+/* ---- Plans ------------------------------------------------------------------------------------------------------------ */
+
+bool convolve_plan_create(struct convolve_plan **plan, const struct convolve_spec *spec, const void *kernel,
+                          struct convolve_error *error)
+{
+    struct convolve_plan *const made = malloc(sizeof *made);
+    *plan = NULL;
+    if (!made)
+        return fail_memory(error);
+    if (!prepare(made, spec, error) || (!made->geometry.empty && !made->method->create(made, kernel, error))) {
+        free(made);
+        return false;
+    }
+    *plan = made;
+    return true;
+}
+
+void convolve_plan_destroy(struct convolve_plan *plan)
+{
+    if (!plan)
+        return;
+    if (!plan->geometry.empty)
+        plan->method->destroy(plan);
+    free(plan);
+}
+
+const struct convolve_shape *convolve_plan_output(const struct convolve_plan *plan)
+{
+    return &plan->geometry.output;
+}
+
+enum convolve_method convolve_plan_method(const struct convolve_plan *plan)
+{
+    return plan->method->id;
+}
+
+size_t convolve_plan_scratch_bytes(const struct convolve_plan *plan)
+{
+    return plan->sizes.scratch_bytes;
+}
+
+size_t convolve_plan_tile_scratch_bytes(const struct convolve_plan *plan)
+{
+    return plan->sizes.tile_scratch_bytes;
+}
+
+unsigned convolve_plan_stage_count(const struct convolve_plan *plan)
+{
+    return plan->geometry.empty ? 0 : plan->method->stage_count(plan);
+}
+
+size_t convolve_plan_tile_count(const struct convolve_plan *plan, unsigned stage)
+{
+    return plan->method->tile_count(plan, stage);
+}
+
+void convolve_plan_run_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage,
+                            size_t tile, void *tile_scratch)
+{
+    plan->method->run_tile(plan, run, stage, tile, tile_scratch);
+}
+
+bool convolve_plan_finish(const struct convolve_plan *plan, const struct convolve_run *run,
+                          struct convolve_outcome *outcome, struct convolve_error *error)
+{
+    struct convolve_outcome found = {0};
+    if (!plan->geometry.empty && !plan->method->finish(plan, run, &found, error))
+        return false;
+    if (outcome)
+        *outcome = found;
+    if (plan->spec.max_error_given && found.error_bound > plan->spec.max_error)
+        return convolve_fail(error, "invalid-value", "/max_error",
+                             "method %s keeps within %.3g of the exact result here, not within max_error %.3g",
+                             convolve_method_name(plan->method->id), found.error_bound, plan->spec.max_error);
+    return true;
+}
+
+bool convolve_plan_execute(const struct convolve_plan *plan, const void *input, const void *kernel, void *output,
+                           struct convolve_outcome *outcome, struct convolve_error *error)
+{
+    size_t bytes = 0;
+    unsigned char *memory = NULL;
+    if (!plan_size_add(&bytes, plan->sizes.scratch_bytes, 1) ||
+        !plan_size_add(&bytes, plan->sizes.tile_scratch_bytes, 1) ||
+        (bytes && !(memory = aligned_alloc(CONVOLVE_ALIGNMENT, bytes))))
+        return fail_memory(error);
+    unsigned char *cursor = memory;
+    void *const scratch = plan_scratch_take(&cursor, plan->sizes.scratch_bytes, 1);
+    const struct convolve_run run = {.input = input, .kernel = kernel, .output = output, .scratch = scratch};
+    for (unsigned stage = 0; stage < convolve_plan_stage_count(plan); stage++)
+        for (size_t tile = 0; tile < convolve_plan_tile_count(plan, stage); tile++)
+            convolve_plan_run_tile(plan, &run, stage, tile, cursor);
+    const bool finished = convolve_plan_finish(plan, &run, outcome, error);
+    free(memory);
+    return finished;
+}
