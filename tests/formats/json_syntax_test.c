@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT */
+/* RFC 8259 and nothing else: documents that must be taken and refused, alone, inside an unknown member and inside a tensor, whole
+ * and cut everywhere; the byte at fault; and what is said about it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/formats/json_feed.h"
+
+enum { FINE = -1 };
+
+/* `offset`: the first byte that cannot be part of a valid text, or FINE. Texts with a zero byte give their length. */
+struct document {
+    const char *text;
+    int offset;
+    size_t count;
+};
+
+static const struct document documents[] = {
+    /* Numbers */
+    {"0", FINE, 0},
+    {"-0", FINE, 0},
+    {"1", FINE, 0},
+    {"-1", FINE, 0},
+    {"10", FINE, 0},
+    {"123456789012345678901234567890", FINE, 0},
+    {"0.5", FINE, 0},
+    {"-0.0", FINE, 0},
+    {"1.000000000000000000000000000000001", FINE, 0},
+    {"1e5", FINE, 0},
+    {"1E5", FINE, 0},
+    {"1e+5", FINE, 0},
+    {"1e-5", FINE, 0},
+    {"0e0", FINE, 0},
+    {"0E+00", FINE, 0},
+    {"1.5e007", FINE, 0},
+    {"1e999", FINE, 0},
+    {"1e-999", FINE, 0},
+    {"1e99999999999999999999", FINE, 0},
+    {"-1.25e-3", FINE, 0},
+    {"01", 1, 0},
+    {"-01", 2, 0},
+    {"00", 1, 0},
+    {"00.5", 1, 0},
+    {"1.", 2, 0},
+    {"1.e5", 2, 0},
+    {"-.5", 1, 0},
+    {".5", 0, 0},
+    {"+1", 0, 0},
+    {"-", 1, 0},
+    {"--1", 1, 0},
+    {"-+1", 1, 0},
+    {"- 1", 1, 0},
+    {"1e", 2, 0},
+    {"1e+", 3, 0},
+    {"1e-", 3, 0},
+    {"1e5.5", 3, 0},
+    {"1e+-5", 3, 0},
+    {"1ee5", 2, 0},
+    {"0.1.2", 3, 0},
+    {"0.e1", 2, 0},
+    {"1eE2", 2, 0},
+    {"0x10", 1, 0},
+    {"1f", 1, 0},
+    {"1_000", 1, 0},
+    {"1 000", 2, 0},
+    {"1,000", 1, 0},
+    {"123abc", 3, 0},
+    {"1-2", 1, 0},
+    {"1+2", 1, 0},
+    {"0.1-", 3, 0},
+    {"NaN", 0, 0},
+    {"nan", 1, 0},
+    {"Infinity", 0, 0},
+    {"-Infinity", 1, 0},
+    {"-NaN", 1, 0},
+    {"inf", 0, 0},
+    {"\xef\xbc\x91", 0, 0}, /* a full-width 1 */
+    /* Literals */
+    {"true", FINE, 0},
+    {"false", FINE, 0},
+    {"null", FINE, 0},
+    {"True", 0, 0},
+    {"TRUE", 0, 0},
+    {"FALSE", 0, 0},
+    {"None", 0, 0},
+    {"nul", 3, 0},
+    {"nulll", 4, 0},
+    {"tru", 3, 0},
+    {"trueish", 4, 0},
+    {"fals e", 4, 0},
+    {"undefined", 0, 0},
+    /* Strings */
+    {"\"\"", FINE, 0},
+    {"\"a\"", FINE, 0},
+    {"\" \"", FINE, 0},
+    {"\"\x7f\"", FINE, 0},
+    {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", FINE, 0},
+    {"\"\\u0041\"", FINE, 0},
+    {"\"\\u00e9\\uABCD\\uabcd\"", FINE, 0},
+    {"\"\\u0000\"", FINE, 0},
+    {"\"a\\u0000b\"", FINE, 0},
+    {"\"\\ud83d\\ude00\"", FINE, 0},
+    {"\"\\ud83d\"", FINE, 0},
+    {"\"\\ude00\"", FINE, 0},
+    {"\"\\ude00\\ud83d\"", FINE, 0},
+    {"\"\\ud83d\\ud83d\\ude00\"", FINE, 0},
+    {"\"\\ud83dx\"", FINE, 0},
+    {"\"\\ud83d\\n\"", FINE, 0},
+    {"\"\xc3\xa9\"", FINE, 0},
+    {"\"\xe2\x82\xac\"", FINE, 0},
+    {"\"\xf0\x9f\x98\x80\"", FINE, 0},
+    {"\"\xed\x9f\xbf\xee\x80\x80\"", FINE, 0},
+    {"\"\xef\xbf\xbf\"", FINE, 0},
+    {"\"\xf4\x8f\xbf\xbf\"", FINE, 0},
+    {"\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xf0\x90\x80\x80\"", FINE, 0},
+    {"\"\xef\xbb\xbf\"", FINE, 0},
+    {"\"12345678\x7f\xc2\x85 0123456789 0123456789 \\u2028\"", FINE, 0},
+    {"\"", 1, 0},
+    {"\"abc", 4, 0},
+    {"\"abc\\", 5, 0},
+    {"\"abc\\\"", 6, 0},
+    {"\"\\u\"", 3, 0},
+    {"\"\\u0\"", 4, 0},
+    {"\"\\u00\"", 5, 0},
+    {"\"\\u004\"", 6, 0},
+    {"\"\\u00g1\"", 5, 0},
+    {"\"\\uqqqq\"", 3, 0},
+    {"\"\\u+041\"", 3, 0},
+    {"\"\\U0041\"", 2, 0},
+    {"\"\\x41\"", 2, 0},
+    {"\"\\a\"", 2, 0},
+    {"\"\\'\"", 2, 0},
+    {"\"\\0\"", 2, 0},
+    {"\"\\\n\"", 2, 0},
+    {"\"\\\"", 3, 0},
+    {"\"\\\xc3\xa9\"", 2, 0},
+    {"\"\\\0\"", 2, 4},
+    {"\"a\nb\"", 2, 0},
+    {"\"a\tb\"", 2, 0},
+    {"\"a\rb\"", 2, 0},
+    {"\"\x1f\"", 1, 0},
+    {"\"\x01\"", 1, 0},
+    {"\"a\0b\"", 2, 5},
+    {"\"01234567\n\"", 9, 0},
+    {"\"\x80\"", 1, 0},
+    {"\"\xbf\"", 1, 0},
+    {"\"\xc0\x80\"", 1, 0},
+    {"\"\xc1\xbf\"", 1, 0},
+    {"\"\xc3\"", 2, 0},
+    {"\"\xc3(\"", 2, 0},
+    {"\"\xe0\x80\x80\"", 2, 0},
+    {"\"\xe0\x9f\xbf\"", 2, 0},
+    {"\"\xe2\x82\"", 3, 0},
+    {"\"\xe2(\xa1\"", 2, 0},
+    {"\"\xed\xa0\x80\"", 2, 0},
+    {"\"\xed\xbf\xbf\"", 2, 0},
+    {"\"\xf0\x80\x80\x80\"", 2, 0},
+    {"\"\xf0\x8f\xbf\xbf\"", 2, 0},
+    {"\"\xf0\x9f\x98\"", 4, 0},
+    {"\"\xf4\x90\x80\x80\"", 2, 0},
+    {"\"\xf5\x80\x80\x80\"", 1, 0},
+    {"\"\xf8\x88\x80\x80\x80\"", 1, 0},
+    {"\"\xfe\"", 1, 0},
+    {"\"\xff\"", 1, 0},
+    {"\"\xe9t\xe9\"", 2, 0},
+    {"'a'", 0, 0},
+    {"abc", 0, 0},
+    {"\"a\" \"b\"", 4, 0},
+    {"\"a\"b", 3, 0},
+    /* Lists */
+    {"[]", FINE, 0},
+    {"[ ]", FINE, 0},
+    {"[1]", FINE, 0},
+    {"[1,2]", FINE, 0},
+    {" [ 1 , 2 ] ", FINE, 0},
+    {"\t\n\r [\t\n\r 1\t\n\r ]\t\n\r ", FINE, 0},
+    {"[[],[[]]]", FINE, 0},
+    {"[null,true,false,\"\",{},[],0]", FINE, 0},
+    {"[1,]", 3, 0},
+    {"[,1]", 1, 0},
+    {"[,]", 1, 0},
+    {"[1,,2]", 3, 0},
+    {"[1 2]", 3, 0},
+    {"[1;2]", 2, 0},
+    {"[1:2]", 2, 0},
+    {"[1", 2, 0},
+    {"[1,", 3, 0},
+    {"[1, ", 4, 0},
+    {"[", 1, 0},
+    {"[[]", 3, 0},
+    {"]", 0, 0},
+    {"[]]", 2, 0},
+    {"[1}", 2, 0},
+    {"[}", 1, 0},
+    {"[\"a\",\n4\n,1,", 11, 0},
+    {"[1]x", 3, 0},
+    {"[1][2]", 3, 0},
+    {"[1],", 3, 0},
+    {"[1\f]", 2, 0},
+    {"[\v1]", 1, 0},
+    {"[\xc2\xa0"
+     "1]",
+     1, 0},
+    {"[1\0]", 2, 4},
+    {"[1]\0", 3, 4},
+    {"[\xe2\x81\xa0]", 1, 0},
+    {"[1,\xff]", 3, 0},
+    {"[1]\xff", 3, 0},
+    {"[\\u0031]", 1, 0},
+    {"[// one\n1]", 1, 0},
+    {"[/* one */1]", 1, 0},
+    {"[1#]", 2, 0},
+    {"[*]", 1, 0},
+    {"(1)", 0, 0},
+    {"<1>", 0, 0},
+    {"[1,2,3,4,5,6,7,8,9,10,011]", 23, 0},
+    {"[1.5,2.5,3.5,4.,5]", 15, 0},
+    {"[1,2,3,-]", 8, 0},
+    {"[1,2,3,4e]", 9, 0},
+    {"[1,2,3,4 5]", 9, 0},
+    /* Objects */
+    {"{}", FINE, 0},
+    {"{ }", FINE, 0},
+    {"{\"a\":1}", FINE, 0},
+    {" { \"a\" : 1 , \"b\" : 2 } ", FINE, 0},
+    {"{\"\":0}", FINE, 0},
+    {"{\"\\u0000\":0}", FINE, 0},
+    {"{\"a\":{\"a\":{\"a\":[]}}}", FINE, 0},
+    {"{\"a\":1,}", 7, 0},
+    {"{,\"a\":1}", 1, 0},
+    {"{\"a\"}", 4, 0},
+    {"{\"a\":}", 5, 0},
+    {"{\"a\" 1}", 5, 0},
+    {"{\"a\",1}", 4, 0},
+    {"{\"a\"::1}", 5, 0},
+    {"{\"a\":1 \"b\":2}", 7, 0},
+    {"{\"a\":1;\"b\":2}", 6, 0},
+    {"{\"a\":1,,\"b\":2}", 7, 0},
+    {"{a:1}", 1, 0},
+    {"{'a':1}", 1, 0},
+    {"{1:1}", 1, 0},
+    {"{null:1}", 1, 0},
+    {"{[]:1}", 1, 0},
+    {"{\"a\"=1}", 4, 0},
+    {"{\"a\":1]", 6, 0},
+    {"{]", 1, 0},
+    {"{", 1, 0},
+    {"{\"a\"", 4, 0},
+    {"{\"a\":", 5, 0},
+    {"{\"a\":1", 6, 0},
+    {"{\"a\":1,", 7, 0},
+    {"{\"a", 3, 0},
+    {"}", 0, 0},
+    {"{}}", 2, 0},
+    {"{}{}", 2, 0},
+    {"{} 1", 3, 0},
+    {"{\"a\":\"b\"}/**/", 9, 0},
+    {"{\"a\":\"b\"}#", 9, 0},
+    {"{\"a\\\n\":1}", 4, 0},
+    {"{\"\xff\":1}", 2, 0},
+    /* The whole */
+    {"", 0, 0},
+    {" ", 1, 0},
+    {"\n\n", 2, 0},
+    {"\xef\xbb\xbf{}", 0, 0},
+    {"{}\xef\xbb\xbf", 2, 0},
+    {"\xff\xfe{\0}\0", 0, 6},
+    {"\0{}", 0, 3},
+    {"{}\n", FINE, 0},
+    {"{}\x1a", 2, 0},
+};
+
+static size_t document_bytes(const struct document *document)
+{
+    return document->count ? document->count : strlen(document->text);
+}
+
+static int failures; /* of the running test */
+
+static void expect_text(const char *name, size_t number, const char *found, const char *expected)
+{
+    if (strcmp(found, expected) != 0) {
+        fprintf(stderr, "%s %zu: found \"%s\", expected \"%s\"\n", name, number, found, expected);
+        failures++;
+    }
+}
+
+/* The document between a prefix and a suffix, fed in every way: each must agree with the first. */
+static void check_document(const struct document *document, size_t number, const char *prefix, const char *suffix)
+{
+    char text[400], expected[64];
+    const size_t before = strlen(prefix), inner = document_bytes(document), behind = strlen(suffix);
+    memcpy(text, prefix, before);
+    memcpy(text + before, document->text, inner);
+    memcpy(text + before + inner, suffix, behind);
+    const size_t count = before + inner + behind;
+    char *whole = NULL;
+    for (unsigned way = 0; way < FEED_WAYS; way++) {
+        char *found = feed_outcome(text, count, feed_ways[way], CONVOLVE_FLOAT64, false, true);
+        const bool malformed = strncmp(found, "malformed-json ", 15) == 0;
+        if (malformed != (document->offset != FINE)) {
+            fprintf(stderr, "document %zu %s%s%s: %s\n", number, prefix, document->text, suffix, found);
+            failures++;
+        }
+        snprintf(expected, sizeof expected, "malformed-json @%zu:", before + (size_t)document->offset);
+        if (malformed && strncmp(found, expected, strlen(expected)) != 0) {
+            fprintf(stderr, "document %zu %s%s%s: found %s, expected %s\n", number, prefix, document->text, suffix,
+                    found, expected);
+            failures++;
+        }
+        if (whole)
+            expect_text("cut document", number, found, whole);
+        free(whole);
+        whole = found;
+    }
+    free(whole);
+}
+
+static void test_documents(void **state)
+{
+    (void)state;
+    failures = 0;
+    assert_true(sizeof documents / sizeof documents[0] >= 150);
+    for (size_t i = 0; i < sizeof documents / sizeof documents[0]; i++)
+        check_document(&documents[i], i, "", "");
+    assert_int_equal(failures, 0);
+}
+
+/* Documents that are right, or wrong elsewhere, inside another. */
+static bool is_only_alone(const char *text)
+{
+    static const char *const texts[] = {" ", "\n\n", "1,000", "]", "[]]", "[1],", "{}}"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (strcmp(text, texts[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void test_documents_inside(void **state)
+{
+    (void)state;
+    failures = 0;
+    for (size_t i = 0; i < sizeof documents / sizeof documents[0]; i++) {
+        const struct document *document = &documents[i];
+        const bool ends_early = document->offset == (int)document_bytes(document);
+        if (document_bytes(document) == 0 || is_only_alone(document->text))
+            continue;
+        check_document(document, i, "{\"unknown\":[", ends_early ? "" : "]}");
+        check_document(document, i, "{\"mode\": ", ends_early ? "" : " }");
+        check_document(document, i, "{\"kernel\":{\"shape\":[], \"data\" :[0, ", ends_early ? "" : "]}}");
+        check_document(document, i, "{\"input\":[[1,2,3,", ends_early ? "" : "]]}");
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* ---- Cut and spoiled requests ---- */
+
+static const char good_request[] =
+    "{\"input\": [[1, -2.5e0, 3],[4,5,6]], \"kernel\" :{\"shape\":[2,2],\"dtype\":\"float32\",\"base64\":"
+    "\"AACAPwAAAEAAAEBAAACAQA=\\u003D\"}, \"mode\":\"v\\u0061lid\", "
+    "\"padding\":[[1,0],[2,3]],\"\xc3\xa9\\u00e9\":[true,null]}";
+
+static void test_every_cut(void **state)
+{
+    (void)state;
+    failures = 0;
+    char expected[64];
+    for (size_t count = 0; count + 1 < sizeof good_request; count++) {
+        for (unsigned way = 0; way < FEED_WAYS; way++) {
+            char *found = feed_outcome(good_request, count, feed_ways[way], CONVOLVE_FLOAT64, false, false);
+            snprintf(expected, sizeof expected, "malformed-json @%zu", count);
+            expect_text("cut at", count, found, expected);
+            free(found);
+        }
+    }
+    char *whole = feed_outcome(good_request, sizeof good_request - 1, FEED_WHOLE, CONVOLVE_FLOAT64, false, false);
+    expect_text("whole", 0, whole, "unknown-member /\xc3\xa9\xc3\xa9");
+    free(whole);
+    assert_int_equal(failures, 0);
+}
+
+static void test_control_character_anywhere(void **state)
+{
+    (void)state;
+    failures = 0;
+    char text[sizeof good_request], expected[64];
+    static const char bytes[] = {1, 0, '\f', 0x1f};
+    for (size_t at = 0; at + 1 < sizeof good_request; at++) {
+        for (size_t b = 0; b < sizeof bytes; b++) {
+            memcpy(text, good_request, sizeof text);
+            text[at] = bytes[b];
+            for (unsigned way = 0; way < FEED_WAYS; way++) {
+                char *found = feed_outcome(text, sizeof text - 1, feed_ways[way], CONVOLVE_FLOAT64, false, false);
+                snprintf(expected, sizeof expected, "malformed-json @%zu", at);
+                expect_text("control character at", at, found, expected);
+                free(found);
+            }
+        }
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* ---- Depth ---- */
+
+static char *nest(size_t depth, const char *before, const char *open, const char *inner, const char *close,
+                  const char *after, size_t *count)
+{
+    char *text = malloc(strlen(before) + depth * (strlen(open) + strlen(close)) + strlen(inner) + strlen(after) + 1);
+    char *at = stpcpy(text, before);
+    for (size_t i = 0; i < depth; i++)
+        at = stpcpy(at, open);
+    at = stpcpy(at, inner);
+    for (size_t i = 0; i < depth; i++)
+        at = stpcpy(at, close);
+    at = stpcpy(at, after);
+    *count = (size_t)(at - text);
+    return text;
+}
+
+static void test_depth(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t depth;
+        const char *before, *open, *inner, *close, *after, *expected;
+    } cases[] = {
+        {"64 lists", 64, "", "[", "", "]", "", "invalid-value "},
+        {"65 lists", 65, "", "[", "", "]", "", "malformed-json @64"},
+        {"100,000 lists", 100000, "", "[", "", "]", "", "malformed-json @64"},
+        {"100,000 lists that are never closed", 100000, "", "[", "", "", "", "malformed-json @64"},
+        {"64 objects", 64, "", "{\"x\":", "1", "}", "", "unknown-member /x"},
+        {"65 objects", 65, "", "{\"x\":", "1", "}", "", "malformed-json @320"},
+        {"an unknown member of 63", 63, "{\"x\":", "[", "1", "]", "}", "unknown-member /x"},
+        {"an unknown member of 64", 64, "{\"x\":", "[", "1", "]", "}", "malformed-json @68"},
+        {"a member of 64", 64, "{\"mode\":", "[", "1", "]", "}", "malformed-json @71"},
+        {"rank 8", 8, "{\"input\":", "[", "1", "]", "}", "input=[1,1,1,1,1,1,1,1] 1"},
+        {"rank 9", 9, "{\"input\":", "[", "1", "]", "}", "input=shape-mismatch /input"},
+        {"rank 9 and a fault of syntax", 9, "{\"input\":", "[", "1", "]", ",}", "malformed-json @29"},
+        {"rank 100,000", 100000, "{\"input\":", "[", "1", "]", "}", "shape-mismatch /input"},
+        {"rank 100,000, never closed", 100000, "{\"input\":", "[", "", "", "", "shape-mismatch /input"},
+        {"rank 100,000 in data", 100000, "{\"input\":{\"data\":", "[", "1", "]", "}}", "not-a-number /input/data/0"},
+        {"rank 100,000 and a duplicate", 100000, "{\"mode\":1,\"mode\":2,\"input\":", "[", "1", "]", "}",
+         "duplicate-member /mode"},
+        {"rank 100,000 and an unknown member", 100000, "{\"mood\":1,\"input\":", "[", "1", "]", "}",
+         "unknown-member /mood"},
+        {"100,000 objects in a tensor", 100000, "{\"input\":[", "{\"x\":", "1", "}", "]}", "not-a-number /input/0"},
+        {"100,000 lists in a tensor's unknown member", 100000, "{\"input\":{\"x\":", "[", "1", "]", "}}",
+         "malformed-json @76"},
+    };
+    (void)state;
+    failures = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t count;
+        char *text = nest(cases[i].depth, cases[i].before, cases[i].open, cases[i].inner, cases[i].close,
+                          cases[i].after, &count);
+        for (unsigned way = 0; way < FEED_WAYS; way++) {
+            char *found = feed_outcome(text, count, feed_ways[way], CONVOLVE_FLOAT64, false, false);
+            expect_text(cases[i].name, feed_ways[way], found, cases[i].expected);
+            free(found);
+        }
+        free(text);
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* ---- What is said ---- */
+
+static void test_sentences(void **state)
+{
+    static const struct {
+        const char *text, *sentence;
+    } cases[] = {
+        {"", "the body is empty"},
+        {"{\"input\":[1 2]}", "expected a comma or ] after a number, found '2'"},
+        {"{\"input\":[1,2x]}", "expected a comma or ] after a number, found 'x'"},
+        {"{\"mode\":\"full\" \"x\"}", "expected a comma or } after a string, found '\"'"},
+        {"{\"input\":[1,]}", "JSON allows no comma after the last one"},
+        {"{\"input\":[1],}", "JSON allows no comma after the last member"},
+        {"{\"input\":[NaN]}", "no NaN"},
+        {"{\"input\":[nan]}", "no nan"},
+        {"{\"input\":[Infinity]}", "no Infinity"},
+        {"{\"input\":[-Infinity]}", "no -Infinity"},
+        {"{\"input\":[1,2,3,-Infinity]}", "no -Infinity"},
+        {"{\"plan\":True}", "small letters"},
+        {"{'input':[1]}", "names stand in double quotes"},
+        {"{input:[1]}", "names stand in double quotes"},
+        {"{\"mode\":'full'}", "strings stand in double quotes"},
+        {"{\"input\":[.5]}", "0.5, not .5"},
+        {"{\"input\":[1.]}", "expected a digit after the decimal point of a number, found ']'"},
+        {"{\"input\":[01]}", "begin with a 0"},
+        {"{\"input\":[+1]}", "begin with +"},
+        {"{\"input\" [1]}", "expected a colon"},
+        {"{\"input\":[1]", "expected a comma or } after the end of a list, found the end of the text"},
+        {"{\"input\":[1]} x", "nothing but white space"},
+        {"{\"mode\":\"a\nb\"}", "control character"},
+        {"{\"mode\":\"\xff\"}", "must be UTF-8"},
+        {"{\"mode\":\"\\x\"}", "after a backslash"},
+        {"{\"mode\":\"full", "ends inside a string"},
+        {"{ // mode\n}", "no comments"},
+        {"\xef\xbb\xbf{}", "byte order mark"},
+        {"{\"mode\":,}", "expected a value after a colon, found ','"},
+    };
+    (void)state;
+    failures = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (unsigned way = 0; way < FEED_WAYS; way++) {
+            char *found =
+                feed_outcome(cases[i].text, strlen(cases[i].text), feed_ways[way], CONVOLVE_FLOAT64, false, true);
+            if (!strstr(found, cases[i].sentence)) {
+                fprintf(stderr, "%s: found \"%s\", expected \"%s\"\n", cases[i].text, found, cases[i].sentence);
+                failures++;
+            }
+            free(found);
+        }
+    }
+    assert_int_equal(failures, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_documents), cmocka_unit_test(test_documents_inside),
+        cmocka_unit_test(test_every_cut), cmocka_unit_test(test_control_character_anywhere),
+        cmocka_unit_test(test_depth),     cmocka_unit_test(test_sentences),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
