@@ -35,6 +35,7 @@ struct request_case {
     struct convolve_spec spec;
     void *input, *kernel;
     char *body;
+    const char *name; /* its number and its beginning */
     struct answer answer; /* of the sequential run */
 };
 
@@ -342,7 +343,7 @@ static bool compare_values(const struct request_case *request, size_t count, str
     const char *real = member_text(request->answer.body, complex ? "output/real" : "output");
     const char *imag = complex ? member_text(request->answer.body, "output/imag") : "";
     if (request->answer.status == 200 && (!real || !imag)) {
-        complain(request->body, "no output in %.300s", request->answer.body);
+        complain(request->name, "no output in %.300s", request->answer.body);
         return true;
     }
     for (size_t index = 0; index < count; index++) {
@@ -356,10 +357,10 @@ static bool compare_values(const struct request_case *request, size_t count, str
             (!complex || same_number(&imag, dtype, &value, value.imag)))
             continue;
         if (dtype == CONVOLVE_INT64)
-            complain(request->body, "output %zu\n        found    %.40s\n        expected %lld", index, real_at,
+            complain(request->name, "output %zu\n        found    %.40s\n        expected %lld", index, real_at,
                      (long long)value.integer);
         else
-            complain(request->body, "output %zu\n        found    %.40s %.40s\n        expected %.17g %.17g", index,
+            complain(request->name, "output %zu\n        found    %.40s %.40s\n        expected %.17g %.17g", index,
                      real_at, imag_at, value.real, value.imag);
         return true;
     }
@@ -372,18 +373,18 @@ static void compare(const struct request_case *request)
     struct convolve_error error = {0};
     bool right = convolve_cost(&cost, &request->spec, 1, &error) && compare_values(request, cost.output_count, &error);
     if (!right) {
-        check_problem_in(request->body, &request->answer, 422, error.slug, ANY_POINTER, NO_OFFSET, NULL);
+        check_problem_in(request->name, &request->answer, 422, error.slug, ANY_POINTER, NO_OFFSET, NULL);
         return;
     }
     if (request->answer.status != 200) {
-        complain(request->body, "status\n        found    %ld %s\n        expected 200", request->answer.status,
+        complain(request->name, "status\n        found    %ld %s\n        expected 200", request->answer.status,
                  request->answer.body);
         return;
     }
     char shape[256] = "[";
     for (unsigned axis = 0; axis < cost.output.rank; axis++)
         snprintf(shape + strlen(shape), sizeof shape - strlen(shape), axis ? ",%zu" : "%zu", cost.output.size[axis]);
-    check_text(request->body, "shape", member_text(request->answer.body, "shape"), strcat(shape, "]"));
+    check_text(request->name, "shape", member_text(request->answer.body, "shape"), strcat(shape, "]"));
 }
 
 struct worker {
@@ -401,9 +402,9 @@ static void *work(void *context)
         const struct request_case *request =
             &worker->requests[(i + worker->number * REQUEST_COUNT / THREAD_COUNT) % REQUEST_COUNT];
         struct answer answer = ask(request, curl);
-        check_number(request->body, "status beside others", answer.status, request->answer.status);
+        check_number(request->name, "status beside others", answer.status, request->answer.status);
         if (answer.status == 200)
-            check_text(request->body, "answer beside others", answer.body, request->answer.body);
+            check_text(request->name, "answer beside others", answer.body, request->answer.body);
     }
     curl_free_handle(curl);
     return NULL;
@@ -419,6 +420,7 @@ static void random_requests(void **state)
     unsigned answered = 0;
     for (unsigned i = 0; i < REQUEST_COUNT; i++) {
         make_moderate_case(&requests[i]);
+        requests[i].name = textf("request %u, %.700s", i, requests[i].body);
         requests[i].answer = ask(&requests[i], NULL);
         answered += requests[i].answer.status == 200;
         compare(&requests[i]);
