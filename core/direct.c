@@ -233,4 +233,5 @@ const struct plan_method direct_method = {
     .tile_count = direct_tile_count,
     .run_tile = direct_run_tile,
     .finish = direct_finish,
+    .predict = direct_predict,
 };

@@ -18,6 +18,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -222,10 +223,12 @@ enum verdict { VERDICT_EXACT, VERDICT_CHECK, VERDICT_BOUND };
 
 /* What the facts of two slices say about the outputs made of them. */
 static enum verdict judge(const struct convolve_plan *plan, const struct direct_facts *input,
-                          const struct direct_facts *kernel, double *bound)
+                          const struct direct_facts *kernel, size_t kernel_slice, double *bound)
 {
     const struct direct_state *state = direct_state(plan);
     *bound = 0;
+    if (plan->slices && !plan->slices[kernel_slice])
+        return VERDICT_EXACT; /* none of these */
     if (state->layout.element == DIRECT_U64)
         return kernel->integer < UINT64_MAX && (wide)input->integer * kernel->integer <= INT64_MAX ? VERDICT_EXACT
                                                                                                    : VERDICT_CHECK;
@@ -234,24 +237,30 @@ static enum verdict judge(const struct convolve_plan *plan, const struct direct_
     const bool integral = !input->fractional && !kernel->fractional && !input->nonfinite && !kernel->nonfinite;
     if (integral && (input->largest == 0 || input->largest * sum < state->exact_below))
         return VERDICT_EXACT;
-    *bound = bound_of(plan, input->largest, sum);
+    *bound =
+        state->bound ? state->bound(state->maker, kernel_slice, input->largest) : bound_of(plan, input->largest, sum);
     return integral ? VERDICT_CHECK : VERDICT_BOUND;
 }
 
-/* The first chunk's facts of the slices that the output at row-major `index` is made of. */
-static void facts_of(const struct convolve_plan *plan, const struct direct_scratch *scratch, size_t index,
-                     const struct direct_facts **input, const struct direct_facts **kernel)
+/* The slices that the output at row-major `index` is made of. */
+static void slices_of(const struct convolve_plan *plan, size_t index, size_t *input_group, size_t *kernel_group)
 {
     const struct direct_layout *layout = &direct_state(plan)->layout;
-    size_t input_group = 0, kernel_group = 0;
+    *input_group = *kernel_group = 0;
     for (unsigned i = 0; i < layout->outer_count; i++) {
         const struct direct_axis *axis = &layout->outer[i];
         const size_t place = index / axis->output_pitch % axis->output;
-        input_group += place * axis->input_groups_pitch;
-        kernel_group += place * axis->kernel_groups_pitch;
+        *input_group += place * axis->input_groups_pitch;
+        *kernel_group += place * axis->kernel_groups_pitch;
     }
-    *input = scratch->input_facts + input_group * layout->input_chunks;
-    *kernel = scratch->kernel_facts + kernel_group * layout->kernel_chunks;
+}
+
+static enum verdict judge_slices(const struct convolve_plan *plan, const struct direct_scratch *scratch,
+                                 size_t input_group, size_t kernel_group, double *bound)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    return judge(plan, scratch->input_facts + input_group * layout->input_chunks,
+                 scratch->kernel_facts + kernel_group * layout->kernel_chunks, kernel_group, bound);
 }
 
 /* The next place along the axes that slices lie on; false after the last. */
@@ -266,7 +275,7 @@ static bool next_slices(const struct direct_layout *layout, size_t *place)
     return false;
 }
 
-static void judge_all(const struct convolve_plan *plan, const struct direct_scratch *scratch)
+static void judge_all(const struct convolve_plan *plan, const struct direct_scratch *scratch, bool predict)
 {
     const struct direct_layout *layout = &direct_state(plan)->layout;
     size_t place[CONVOLVE_RANK_MAX] = {0};
@@ -277,11 +286,10 @@ static void judge_all(const struct convolve_plan *plan, const struct direct_scra
             kernel_group += place[i] * layout->outer[i].kernel_groups_pitch;
         }
         double bound;
-        const enum verdict verdict = judge(plan, scratch->input_facts + input_group * layout->input_chunks,
-                                           scratch->kernel_facts + kernel_group * layout->kernel_chunks, &bound);
-        if (verdict == VERDICT_CHECK)
+        const enum verdict verdict = judge_slices(plan, scratch, input_group, kernel_group, &bound);
+        if (verdict == VERDICT_CHECK && !predict)
             direct_note(&scratch->findings->check_needed);
-        else if (verdict == VERDICT_BOUND)
+        else if (verdict != VERDICT_EXACT)
             direct_note_bound(scratch->findings, bound);
         if (!next_slices(layout, place))
             return;
@@ -297,29 +305,60 @@ static void sum_weights(const struct convolve_plan *plan, const struct direct_sc
             direct_note(&scratch->findings->whole_zero);
 }
 
+static void join_facts(const struct convolve_plan *plan, const struct direct_scratch *scratch)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    for (size_t group = 0; group < layout->kernel_groups; group++)
+        join_chunks(scratch->kernel_facts + group * layout->kernel_chunks, layout->kernel_chunks, true);
+    for (size_t group = 0; group < layout->input_groups; group++) {
+        join_chunks(scratch->input_facts + group * layout->input_chunks, layout->input_chunks, false);
+        join_fillvalue(scratch->input_facts + group * layout->input_chunks, plan);
+    }
+}
+
 void direct_conclude(const struct convolve_plan *plan, const struct convolve_run *run)
 {
     const struct direct_layout *layout = &direct_state(plan)->layout;
     const struct direct_scratch scratch = direct_scratch_parts(layout, run->scratch);
-    for (size_t group = 0; group < layout->kernel_groups; group++)
-        join_chunks(scratch.kernel_facts + group * layout->kernel_chunks, layout->kernel_chunks, true);
-    for (size_t group = 0; group < layout->input_groups; group++) {
-        join_chunks(scratch.input_facts + group * layout->input_chunks, layout->input_chunks, false);
-        join_fillvalue(scratch.input_facts + group * layout->input_chunks, plan);
-    }
-    judge_all(plan, &scratch);
+    join_facts(plan, &scratch);
+    judge_all(plan, &scratch, false);
     if (plan->spec.ignore_missing && layout->element != DIRECT_U64)
         sum_weights(plan, &scratch);
+}
+
+double direct_predict(const struct convolve_plan *plan, const struct convolve_run *run)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    const struct direct_scratch scratch = direct_scratch_parts(layout, run->scratch);
+    const size_t kernel_chunks = layout->kernel_groups * layout->kernel_chunks;
+    const size_t input_chunks = layout->input_groups * layout->input_chunks;
+    bool nonfinite = false;
+    double bound;
+    *scratch.findings = (struct direct_findings){.first_nonfinite = UINT64_MAX};
+    for (size_t chunk = 0; chunk < kernel_chunks; chunk++) {
+        direct_pack_chunk(plan, run, chunk);
+        nonfinite |= scratch.kernel_facts[chunk].nonfinite;
+    }
+    for (size_t chunk = 0; chunk < input_chunks; chunk++) {
+        direct_scan_chunk(plan, run, chunk);
+        nonfinite |= scratch.input_facts[chunk].nonfinite;
+    }
+    if (nonfinite || layout->element == DIRECT_U64)
+        return nonfinite ? NAN : 0;
+    join_facts(plan, &scratch);
+    judge_all(plan, &scratch, true);
+    memcpy(&bound, &scratch.findings->bound, sizeof bound);
+    return bound;
 }
 
 void direct_check_output(const struct convolve_plan *plan, const struct convolve_run *run, size_t index)
 {
     const struct direct_state *state = direct_state(plan);
     const struct direct_scratch scratch = direct_scratch_parts(&state->layout, run->scratch);
-    const struct direct_facts *input, *kernel;
+    size_t input_group, kernel_group;
     double bound;
-    facts_of(plan, &scratch, index, &input, &kernel);
-    if (judge(plan, input, kernel, &bound) != VERDICT_CHECK)
+    slices_of(plan, index, &input_group, &kernel_group);
+    if (judge_slices(plan, &scratch, input_group, kernel_group, &bound) != VERDICT_CHECK)
         return;
     if (state->layout.element == DIRECT_U64)
         direct_plain_output(plan, run, index);

@@ -11,6 +11,11 @@ struct direct_state {
     struct direct_layout layout;
     ptrdiff_t *place_offsets, *copy_offsets; /* of the taps of a pass, in a row in place and in a copied one */
     double unit_roundoff, tiny, exact_below; /* of the dtype: 2^-53 or 2^-24, the least denormal, 2^53 or 2^24 */
+
+    /* Another method may make the outputs and leave to direct what the values tell: it then gives the bound for input values
+     * up to `largest`, times its slice of the kernel. NULL: those of direct's own chains. */
+    double (*bound)(const void *maker, size_t kernel_slice, double largest);
+    const void *maker;
 };
 
 /* What a chunk of values tells. Of the kernel `largest` is no maximum but the sum of absolute values. */
@@ -73,6 +78,9 @@ void direct_scan_chunk(const struct convolve_plan *plan, const struct convolve_r
 
 /* Joins the chunks' facts, notes the bounds that follow from them, and whether outputs are to be checked one by one. */
 void direct_conclude(const struct convolve_plan *plan, const struct convolve_run *run);
+
+/* The bound that the facts alone give (see convolve_predict). */
+double direct_predict(const struct convolve_plan *plan, const struct convolve_run *run);
 
 /* Looks at one output if its slices call for it: an int64 is made again exactly; the bound of a float of integers is
  * noted unless its products show that it is exact. */

@@ -20,6 +20,7 @@ struct unit {
     const unsigned char *input;
     unsigned char *output; /* the value of row 0 at cell 0 */
     size_t output_row_pitch, output_index; /* in values */
+    size_t slice; /* of the kernel */
     const unsigned char *values;
     const unsigned char **bases; /* NULL: the constant */
     const void **table;
@@ -86,10 +87,10 @@ static void place_tensors(struct unit *u, const struct convolve_run *run)
     const struct direct_layout *layout = u->layout;
     const struct direct_scratch scratch = direct_scratch_parts(layout, run->scratch);
     const size_t bytes = layout->element_bytes, value_bytes = bytes * layout->parts;
-    size_t slice = 0;
+    u->slice = 0;
     u->output_index = u->cell_first * (layout->pitch_out / layout->parts);
     for (unsigned i = 0; i < layout->outer_count; i++) {
-        slice += u->coordinate[i] * layout->outer[i].kernel_groups_pitch;
+        u->slice += u->coordinate[i] * layout->outer[i].kernel_groups_pitch;
         u->output_index += u->coordinate[i] * layout->outer[i].output_pitch;
     }
     u->input = run->input;
@@ -97,7 +98,7 @@ static void place_tensors(struct unit *u, const struct convolve_run *run)
     u->output_row_pitch = layout->shared >= 0 ? layout->outer[layout->shared].output_pitch * layout->row_apart : 0;
     const size_t row_taps = layout->taps * layout->parts; /* of phases a row is a tap */
     u->values = (const unsigned char *)scratch.values +
-                (slice * layout->kernel_group_elements +
+                (u->slice * layout->kernel_group_elements +
                  (u->plane_first * layout->row_taps + u->row_tap_first) * row_taps + u->tap_first * layout->parts) *
                     bytes;
 }
@@ -500,6 +501,8 @@ void direct_run_unit(const struct convolve_plan *plan, const struct convolve_run
         return;
     place_pass(&u, pass, u.layout->pass_count);
     place_tensors(&u, run);
+    if (plan->slices && !plan->slices[u.slice])
+        return;
     place_scratch(&u, tile_scratch);
     if (u.layout->mode == DIRECT_PHASES)
         make_phases(&u);

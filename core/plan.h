@@ -38,6 +38,10 @@ struct plan_method {
     /* Fills the outcome; false with "integer-overflow". `max_error` is compared by plan.c, for every method alike. */
     bool (*finish)(const struct convolve_plan *plan, const struct convolve_run *run, struct convolve_outcome *outcome,
                    struct convolve_error *error);
+
+    /* The error_bound that the values tell before anything is computed (see convolve_predict). `run` has no output. NULL: the
+     * method cannot tell. */
+    double (*predict)(const struct convolve_plan *plan, const struct convolve_run *run);
 };
 
 struct convolve_plan {
@@ -46,6 +50,8 @@ struct convolve_plan {
     struct convolve_spec spec;
     struct geometry geometry;
     struct plan_sizes sizes;
+    const bool
+        *slices; /* of the kernel, row-major over its axes that are not convolved: those this plan makes; NULL: all */
     void *state; /* the method's own */
 };
 
