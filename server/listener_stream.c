@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "server/listener_parts.h"
 #include "server/listener_request.h"
@@ -156,10 +157,14 @@ static bool wait_for_half(struct stream *stream)
     return wait;
 }
 
+/* False: nobody wants the rest. Then the socket is dead, so that whatever is written next fails: a reader that reports an error
+ * makes libmicrohttpd 0.9.75 forget the connection (closed, but never cleaned up); a write that fails does not. */
 static bool may_go_on(struct connection *connection)
 {
     pthread_mutex_lock(&connection->lock);
     const bool wanted = !connection->gone && !connection->cut;
+    if (!wanted)
+        shutdown(connection->descriptor, SHUT_RDWR);
     if (connection->blocked) {
         connection->blocked = false;
         connection->since_ns = clock_now_ns();
@@ -175,8 +180,10 @@ static ssize_t stream_read(void *context, uint64_t position, char *out, size_t r
     size_t used = 0;
     (void)position;
 
-    if (!may_go_on(stream->exchange->connection))
-        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (!may_go_on(stream->exchange->connection)) {
+        out[0] = '\n';
+        return 1;
+    }
     do {
         if (stream->part == SEND_HEAD) {
             used = copy_text(stream, out, room, response->body, response->body_bytes);
