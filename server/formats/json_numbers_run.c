@@ -106,23 +106,29 @@ static const char *take_exponent(const char *at, int *exponent)
     return at;
 }
 
-/* Zeros in front do not count against the 19 digits that fit. */
+/* Whether digits with a point among them are at most 19 but for zeros in front. */
 static bool digits_fit(const char *first, const char *end)
 {
-    ptrdiff_t count = 0;
-    for (; first < end; first++)
-        count += *first != '.' && (count > 0 || *first != '0');
-    return count <= DIGITS_MAX;
+    bool point = false;
+    for (; *first == '0' || *first == '.'; first++)
+        point = point || *first == '.';
+    return end - first - !point <= DIGITS_MAX;
 }
 
 /* What is behind the number at `at`, or NULL where it is not simple. */
-static inline const char *scan_number(const char *at, const char *end, struct scanned *scanned)
+static inline __attribute__((always_inline)) const char *scan_number(const char *at, const char *end,
+                                                                     struct scanned *scanned)
 {
     scanned->negative = *at == '-';
     at += scanned->negative;
     const char *first = at;
     uint64_t digits = 0;
-    at = take_digits(at, end, &digits);
+    if (is_digit(*at) && at[1] == '.') { /* most reals */
+        digits = (uint64_t)(*at - '0');
+        at++;
+    } else {
+        at = take_digits(at, end, &digits);
+    }
     const ptrdiff_t whole = at - first;
     scanned->exponent = 0;
     if (__builtin_expect(whole == 0 || (*first == '0' && whole > 1) || whole > DIGITS_MAX, 0))
@@ -171,9 +177,13 @@ static inline enum fit scanned_to_integer(const struct scanned *scanned, int64_t
 static inline bool scanned_to_real(const struct scanned *scanned, double *real)
 {
     const uint64_t exact = (uint64_t)1 << 53;
-    if (scanned->digits <= exact && scanned->exponent <= 0 && scanned->exponent >= -POWER_EXACT_MAX) {
+    if (scanned->digits <= exact && (unsigned)-scanned->exponent <= POWER_EXACT_MAX) {
         const double magnitude = (double)(int64_t)scanned->digits / real_powers[-scanned->exponent];
-        *real = scanned->negative ? -magnitude : magnitude;
+        /* Signs come at random: by arithmetic, not by a branch. */
+        uint64_t bits;
+        memcpy(&bits, &magnitude, sizeof bits);
+        bits |= (uint64_t)scanned->negative << 63;
+        memcpy(real, &bits, sizeof bits);
         return true;
     }
     return number_from_digits(scanned->digits, scanned->exponent, scanned->negative, real) && !isinf(*real);
@@ -182,25 +192,71 @@ static inline bool scanned_to_real(const struct scanned *scanned, double *real)
 /* Behind a number: over the comma to the next value. False: there is none before `limit`, or no comma. */
 static inline bool next_value(const char **at, const char *limit, bool *after)
 {
-    const char *p = skip_space(*at, limit);
+    const char *p = *at;
+    if (__builtin_expect(*p != ',', 0))
+        p = skip_space(p, limit);
     *after = p >= limit || *p != ',';
-    if (!*after)
-        p = skip_space(p + 1, limit);
+    if (*after) {
+        *at = p;
+        return false;
+    }
+    p += p[1] == ' ' ? 2 : 1; /* p[1] is at most the byte at `limit` */
+    if (p < limit && (unsigned char)*p <= ' ')
+        p = skip_space(p, limit);
     *at = p;
-    return !*after && p < limit;
+    return p < limit;
 }
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* The shortest way, for what pixels and counts are: up to seven digits, a comma right behind them, a space perhaps. Everything is
+ * decided by one word, and no branch by how many digits there are. Returns the value it could not take so, or where it would
+ * begin. */
+static const char *run_small_integers(struct json_numbers *numbers, const char *at, const char *limit, const char *end)
+{
+    int64_t *out = (int64_t *)numbers->values + numbers->count,
+            *out_end = (int64_t *)numbers->values + numbers->capacity;
+    const char *last = end - at >= 8 ? end - 8 : at; /* before it nine bytes may be read */
+    while (at < limit && at < last && out < out_end) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        const uint64_t digits = word ^ 0x3030303030303030;
+        const uint64_t others = (digits | (digits + 0x7676767676767676)) & 0x8080808080808080;
+        const unsigned bits = others ? (unsigned)__builtin_ctzll(others) & ~7u : 0; /* of the digits */
+        const bool zero_first = (digits & 0xff) == 0 && bits > 8;
+        if (bits == 0 || zero_first || (word >> bits & 0xff) != ',')
+            break;
+        *out++ = (int64_t)eight_digits_value(digits << (64 - bits));
+        at += bits / 8 + 1;
+        if (*at == ' ')
+            at++;
+    }
+    numbers->count = (size_t)(out - (int64_t *)numbers->values);
+    return at;
+}
+#else
+static const char *run_small_integers(struct json_numbers *numbers, const char *at, const char *limit, const char *end)
+{
+    (void)numbers, (void)limit, (void)end;
+    return at;
+}
+#endif
 
 static const char *run_integers(struct json_numbers *numbers, const char *at, const char *limit, const char *end,
                                 bool *after)
 {
+    if (!json_numbers_reserve(numbers, 1))
+        return NULL;
     do {
         struct scanned scanned;
         int64_t integer;
+        at = skip_space(run_small_integers(numbers, at, limit, end), limit);
+        if (at >= limit)
+            return at;
         const char *behind = scan_number(at, end, &scanned);
         if (!behind)
             return at;
         if (__builtin_expect(scanned.exponent == 0 && scanned.digits <= INT64_MAX, 1)) {
-            integer = scanned.negative ? -(int64_t)scanned.digits : (int64_t)scanned.digits;
+            integer = (int64_t)((scanned.digits ^ -(uint64_t)scanned.negative) + scanned.negative);
         } else {
             const enum fit fit = scanned_to_integer(&scanned, &integer);
             if (fit == UNKNOWN)

@@ -199,6 +199,15 @@ static inline void feed_print_value(struct feed_text *out, const struct json_val
         feed_print(out, ")");
 }
 
+/* What the body itself asks for, as an endpoint would read it. */
+static inline enum convolve_dtype feed_dtype(const struct json_body *body, enum convolve_dtype otherwise)
+{
+    static const char *const names[] = {"float64", "float32", "int64", "complex128", "complex64", NULL};
+    const struct json_value *value = body ? json_member(body, "dtype") : NULL;
+    unsigned dtype;
+    return value && json_read_choice(value, "", names, &dtype, NULL) ? (enum convolve_dtype)dtype : otherwise;
+}
+
 /* The whole outcome: "slug pointer@offset" (and ": detail" where `details`), or every member. The caller frees it. */
 static inline char *feed_outcome(const char *text, size_t count, uint64_t way, enum convolve_dtype dtype, bool missing,
                                  bool details)
@@ -206,6 +215,7 @@ static inline char *feed_outcome(const char *text, size_t count, uint64_t way, e
     struct feed feed;
     struct feed_text out = {0};
     feed_body(&feed, text, count, way);
+    dtype = feed_dtype(feed.body, dtype);
     if (!feed.body)
         feed_print_error(&out, &feed.error, feed.offset);
     for (size_t i = 0; feed.body && i < feed_schema.count; i++) {
