@@ -150,6 +150,10 @@ struct convolve_cost {
     uint64_t scratch_bytes; /* what the plan needs beside them, with `threads` threads */
 };
 
+/* The values of the members `mode` to `axes`, without a look at how the shapes fit; convolve_cost does it too. A caller that
+ * reads members one after another (`method` comes after `axes`) calls it in between, to tell the first fault first. */
+bool convolve_check_members(const struct convolve_spec *spec, struct convolve_error *error);
+
 /* From the spec alone; allocates nothing. Fails with the faults of shapes and members ("shape-mismatch", "invalid-value",
  * "empty-tensor"), in the order of the contract: members as its tables list them, then shapes. */
 bool convolve_cost(struct convolve_cost *cost, const struct convolve_spec *spec, unsigned threads,

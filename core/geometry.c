@@ -122,7 +122,7 @@ static bool resolve_axes(const struct convolve_spec *spec, unsigned *convolved, 
     return true;
 }
 
-bool geometry_check_members(const struct convolve_spec *spec, struct convolve_error *error)
+bool convolve_check_members(const struct convolve_spec *spec, struct convolve_error *error)
 {
     unsigned convolved;
     if (spec->padding.given && spec->mode_given)
@@ -357,7 +357,7 @@ bool geometry_derive(struct geometry *geometry, const struct convolve_spec *spec
 {
     unsigned convolved;
     *geometry = (struct geometry){0};
-    if (!geometry_check_members(spec, error) || !resolve_axes(spec, &convolved, error))
+    if (!convolve_check_members(spec, error) || !resolve_axes(spec, &convolved, error))
         return false;
     if (!check_empty(spec, &geometry->empty, error) || !check_ranks(spec, convolved, error))
         return false;

@@ -43,10 +43,6 @@ struct geometry {
     uint64_t multiply_adds; /* output_count * tap_count */
 };
 
-/* The values of the members `mode` to `axes`, without a look at how the shapes fit. geometry_derive does it first; a caller
- * that has members of its own to check (`method` comes after `axes` in the contract, but before shapes) may do it before. */
-bool geometry_check_members(const struct convolve_spec *spec, struct convolve_error *error);
-
 /* Fails with "invalid-value" at a member, "empty-tensor", "shape-mismatch", and last, where a size cannot be counted in 64
  * bits, with "too-large": `limit` names the configuration's member, `requested` is UINT64_MAX, `allowed` is 0, for the
  * caller to fill in. (A plan reports that as "invalid-value".) */

@@ -106,6 +106,8 @@ bool convolve_cost(struct convolve_cost *cost, const struct convolve_spec *spec,
     size_t input = 0, kernel = 0;
     convolve_shape_count(&spec->input, &input); /* geometry_derive has found that they fit */
     convolve_shape_count(&spec->kernel, &kernel);
+    cost->dtype = spec->dtype;
+    cost->exchanged = plan.geometry.exchanged;
     cost->output = plan.geometry.output;
     cost->output_count = plan.geometry.output_count;
     cost->method = plan.method->id;

@@ -3,6 +3,7 @@
 #include "server/admission.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "server/daemon.h"
 #include "server/request.h"
@@ -49,6 +50,17 @@ bool admission_check(const struct request *request, const struct convolve_cost *
     if (cost->multiply_adds > config->max_work)
         return fail_too_large(error, "max_work", config->max_work, cost->multiply_adds, "multiply-adds");
     return true;
+}
+
+uint64_t admission_limit(const struct request *request, const char *name)
+{
+    const struct config *config = atomic_load_explicit(&request->daemon->config, memory_order_acquire);
+
+    if (name && !strcmp(name, "max_output_bytes"))
+        return config->max_output_bytes;
+    if (name && !strcmp(name, "max_memory_bytes"))
+        return config->max_memory_bytes;
+    return name && !strcmp(name, "max_work") ? config->max_work : 0;
 }
 
 bool admission_is_tiny(const struct convolve_cost *cost)

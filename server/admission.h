@@ -14,6 +14,9 @@ uint64_t admission_bytes(const struct request *request, const struct convolve_co
 /* "too-large" with limit, allowed and requested, where the request alone exceeds a limit. */
 bool admission_check(const struct request *request, const struct convolve_cost *cost, struct convolve_error *error);
 
+/* What the member of the configuration that limits cost allows; 0 for any other name. */
+uint64_t admission_limit(const struct request *request, const char *name);
+
 /* Whether the work is less than two thread switches cost, so that it runs where it was decoded. */
 bool admission_is_tiny(const struct convolve_cost *cost);
 

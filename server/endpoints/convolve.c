@@ -3,7 +3,7 @@
  * A tiny job runs where it was decoded; any other is the pool's, and the answer is made once it has ended. */
 #include <math.h>
 #include <stddef.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "core/convolve.h"
 #include "server/admission.h"
@@ -194,6 +194,18 @@ static enum endpoint_answer answer_plan(struct request *request, struct response
     return answer_write_plan(request, response, &state->cost, error_bound, error) ? ENDPOINT_ANSWERED : ENDPOINT_FAILED;
 }
 
+/* Sizes beyond 64 bits: a plan calls that a wrong value, a computation too large for the limit at hand. */
+static bool fail_uncountable(struct request *request, const struct convolve_state *state, struct convolve_error *error)
+{
+    if (error->slug && !strcmp(error->slug, "too-large")) {
+        if (state->members.options.plan)
+            error->slug = "invalid-value", error->limit = NULL;
+        else
+            error->allowed = admission_limit(request, error->limit);
+    }
+    return false;
+}
+
 static bool decode(struct request *request, enum convolve_operation operation, struct convolve_error *error)
 {
     struct convolve_state *state = request->state;
@@ -210,7 +222,8 @@ static bool decode(struct request *request, enum convolve_operation operation, s
         if (deadline_ns > request->received_ns && deadline_ns < request->deadline_ns)
             request->deadline_ns = deadline_ns;
     }
-    return convolve_cost(&state->cost, &state->members.spec, request->daemon->threads, error);
+    return convolve_cost(&state->cost, &state->members.spec, request->daemon->threads, error) ||
+           fail_uncountable(request, state, error);
 }
 
 static enum endpoint_answer answer(struct request *request, struct response *response,

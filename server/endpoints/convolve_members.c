@@ -64,10 +64,10 @@ static bool fail_unknown_kernel(const char *name, const char *pointer, struct co
     for (size_t i = 0; i < convolve_named_kernel_count(); i++)
         nearest_offer(&nearest, convolve_named_kernel_at(i)->name);
     return convolve_fail(error, "unknown-kernel", pointer,
-                         "there is no kernel of that name%s%s%s; /v1/kernels lists them, and a kernel may also be "
+                         "there is no kernel of that name%s%s%s. /v1/kernels lists them; a kernel may also be "
                          "given by its values",
-                         nearest.name ? "; did you mean \"" : "", nearest.name ? nearest.name : "",
-                         nearest.name ? "\"?" : "");
+                         nearest.name ? " (did you mean \"" : "", nearest.name ? nearest.name : "",
+                         nearest.name ? "\"?)" : "");
 }
 
 static bool named_read(struct named *named, const struct json_value *value, struct convolve_error *error)
@@ -92,18 +92,18 @@ static bool named_read(struct named *named, const struct json_value *value, stru
         const char *member;
         const struct json_value *item = json_object_at(value, i, &member);
         char at[160];
+        struct nearest nearest = {.wanted = member};
         unsigned p = 0;
 
         if (!strcmp(member, "name"))
             continue;
         snprintf(at, sizeof at, "/kernel/%.140s", member);
-        while (p < named->kernel->parameter_count && strcmp(member, named->kernel->parameters[p].name) != 0)
-            p++;
+        for (; p < named->kernel->parameter_count && strcmp(member, named->kernel->parameters[p].name) != 0; p++)
+            nearest_offer(&nearest, named->kernel->parameters[p].name);
         if (p == named->kernel->parameter_count)
-            return convolve_fail(error, "unknown-member", at,
-                                 "the kernel %s has no such parameter; /v1/kernels/%s "
-                                 "lists what it has",
-                                 named->kernel->name, named->kernel->name);
+            return convolve_fail(error, "unknown-member", at, "the kernel %s has no such parameter%s%s%s",
+                                 named->kernel->name, nearest.name ? "; did you mean " : "",
+                                 nearest.name ? nearest.name : "", nearest.name ? "?" : "");
         if (!json_read_number(item, at, &named->parameters[p], error))
             return false;
     }
@@ -213,7 +213,7 @@ static bool choices_read(struct convolve_members *members, const struct json_bod
     if (!scalar_read(json_member(body, "fillvalue"), "/fillvalue", spec->dtype, &spec->fillvalue, error) ||
         !per_axis_read(json_member(body, "stride"), "/stride", 1, &spec->stride, error) ||
         !per_axis_read(json_member(body, "dilation"), "/dilation", 1, &spec->dilation, error) ||
-        !axes_read(json_member(body, "axes"), spec, error))
+        !axes_read(json_member(body, "axes"), spec, error) || !convolve_check_members(spec, error))
         return false;
     if ((value = json_member(body, "method"))) {
         if (!json_read_choice(value, "/method", method_names, &choice, error))
