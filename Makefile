@@ -5,7 +5,7 @@
 # make demo        the README's requests against a daemon on a free port
 # make check       format, include rules, headers alone, warnings as errors in gcc and clang
 # make check-simd  every routine of every instruction set against scalar
-# make bench       ratios against peers and floors
+# make bench       ratios against peers and floors; make bench-wire numbers to text and back
 # make fuzz        every fuzzer for SECONDS (10) each; needs clang
 # make install     PREFIX (/usr/local), DESTDIR; make uninstall
 # Options: SANITIZE=address|undefined|thread|address,undefined  DEVELOPER=1 (warnings are errors)  CC=clang  V=1 (show commands)
@@ -66,7 +66,7 @@ TESTS ?= $(TEST_NAMES)
 CHECK_SIMD := $(patsubst %.c,%,$(wildcard tests/simd/check_simd.c))
 FUZZERS := $(FUZZ_SOURCES:%.c=$(BUILD)/%)
 
-.PHONY: all test tests check check-simd bench demo run fuzz fuzzers install uninstall clean
+.PHONY: all test tests check check-simd bench bench-wire demo run fuzz fuzzers install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILD)/convolved $(BUILD)/libconvolve.a
@@ -148,9 +148,21 @@ fuzz: fuzzers
 # ---- Bench: every program of tests/bench ---------------------------------------------------------------------------------
 BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
 BENCH_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_bench.c,$(wildcard tests/bench/*.c)))
+# Peers in C++ are left out where there is no compiler for them. They are built for this machine, ours never are.
+ifneq ($(shell command -v $(CXX)),)
+BENCH_HELPERS += $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/bench/*.cc))
+BENCH_LIBS := $(shell $(PKG_CONFIG) --libs simdjson 2>/dev/null) -lstdc++
+endif
+$(BUILD)/tests/bench/%.o: tests/bench/%.cc Makefile
+	@mkdir -p $(@D)
+	@echo "  CXX     $<"
+	$(Q)$(CXX) $(CPPFLAGS_ALL) -std=c++20 -O3 -march=native -fPIC -MMD -MP -c $< -o $@
 $(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(BENCH_HELPERS) $(BUILD)/libserver.a $(BUILD)/libconvolve.a
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcurl $(SERVER_LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcurl $(SERVER_LIBS) $(BENCH_LIBS)
+
+bench-wire: $(BUILD)/tests/bench/wire_bench
+	$(Q)$<
 
 bench: $(BENCH_PROGRAMS) $(BUILD)/convolved
 	$(Q)tests/bench/run $(BUILD) $(BENCH_PROGRAMS)
