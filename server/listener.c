@@ -17,10 +17,10 @@
 #include "server/log.h"
 #include "server/tls.h"
 
-/* Memory of a connection: request line, headers and the piece of body that is read, so that 32 KiB of headers fit. Descriptors
+/* Descriptors
  * kept from connections that count: those that are served health alone, log, sockets, epoll. After drain_timeout_ms what is cut
  * has this long to go. */
-enum { CONNECTION_BYTES = 64 << 10, DESCRIPTORS_RESERVED = 192, DESCRIPTORS_CAP = 1 << 20, CUT_TIMEOUT_MS = 2000 };
+enum { DESCRIPTORS_RESERVED = 192, DESCRIPTORS_CAP = 1 << 20, CUT_TIMEOUT_MS = 2000 };
 
 /* ---- libmicrohttpd ------------------------------------------------------------------------------------------------ */
 
@@ -152,6 +152,7 @@ bool listener_start(struct listener **out, struct daemon *daemon, char *error, s
         return false;
     }
     listener->daemon = daemon;
+    listener->reserve.limit = RESERVE_BYTES;
     listener->is_tls = config->tls_certificate != NULL;
     listener->epoll = listener->wake = -1;
     pthread_mutex_init(&listener->lock, NULL);

@@ -129,6 +129,8 @@ bool exchange_admit(struct exchange *exchange, bool *at_once)
         return false;
     if (exchange->options)
         return true;
+    if (!is_open && request->arena.budget != &request->daemon->budget)
+        return convolve_fail(error, "overloaded", "", "other requests hold all memory; try again in a moment");
     request->endpoint = exchange->match.route->endpoint;
     return request->endpoint->begin == NULL || request->endpoint->begin(request, error);
 }

@@ -21,13 +21,15 @@
 
 /* Silence that a connection beyond the limits is allowed; how long a byte that came just before a phase began may look as
  * though it came after (the kernel's clock ticks coarsely); in a drain, how long bytes may be on their way before a request
- * counts as half received. */
+ * counts as half received; silence that a connection is allowed whose memory others need, and how many are not charged. */
 enum {
     UNCOUNTED_SILENCE_MS = 1000,
     CLOCK_SLACK_MS = 12,
     DRAIN_GRACE_MS = 500,
     HALF_RECEIVED_MS = 100,
     LINGER_MS = 2000,
+    PRESSED_SILENCE_MS = 1000,
+    KEPT_FREE_MAX = 256,
     LINGER_BYTES = 16 << 20
 };
 
@@ -60,6 +62,7 @@ bool connection_enter(struct listener *listener, int descriptor, const struct ad
     connection->is_tcp = door->address.socket.ss_family != AF_UNIX;
     connection->only_metrics = door->only_metrics;
     connection->since_ns = clock_now_ns();
+    arena_init(&connection->memory, &listener->daemon->budget);
     describe_peer(connection, peer);
     pthread_mutex_init(&connection->lock, NULL);
 
@@ -133,6 +136,31 @@ bool connection_is_counted(struct connection *connection)
     return counted;
 }
 
+/* Idle connections may take three quarters of all memory, no more. */
+static bool memory_is_pressed(const struct listener *listener)
+{
+    const struct memory_budget *budget = &listener->daemon->budget;
+    return budget->used > budget->limit / 4 * 3;
+}
+
+bool connection_keep(struct connection *connection)
+{
+    struct listener *listener = connection->listener;
+    pthread_mutex_lock(&listener->lock);
+    pthread_mutex_lock(&connection->lock);
+    if (connection->kept == MEMORY_NONE && listener->kept_free < KEPT_FREE_MAX) {
+        connection->kept = MEMORY_FREE;
+        listener->kept_free++;
+    } else if (connection->kept == MEMORY_NONE && !memory_is_pressed(listener) &&
+               arena_charge(&connection->memory, CONNECTION_BYTES)) {
+        connection->kept = MEMORY_CHARGED;
+    }
+    const bool kept = connection->kept != MEMORY_NONE;
+    pthread_mutex_unlock(&connection->lock);
+    pthread_mutex_unlock(&listener->lock);
+    return kept;
+}
+
 struct connection *connection_start(struct listener *listener, int descriptor)
 {
     pthread_mutex_lock(&listener->lock);
@@ -175,10 +203,12 @@ void connection_end(struct connection *connection)
     epoll_ctl(listener->epoll, EPOLL_CTL_DEL, connection->descriptor, NULL);
     pthread_mutex_lock(&connection->lock);
     const bool lingers = connection->linger && !connection->gone;
+    listener->kept_free -= connection->kept == MEMORY_FREE;
     pthread_mutex_unlock(&connection->lock);
     if (lingers)
         linger(connection);
     pthread_mutex_unlock(&listener->lock);
+    arena_release(&connection->memory);
     pthread_mutex_destroy(&connection->lock);
     free(connection);
 }
@@ -299,6 +329,9 @@ static void judge_waiting(struct connection *connection, const struct config *co
             cut_with(connection, "request-timeout", "the headers have not arrived within request_timeout_ms");
     } else if (!connection->counted && now - connection->since_ns >= ms(UNCOUNTED_SILENCE_MS)) {
         cut_with(connection, "overloaded", "max_connections are open");
+    } else if (connection->kept == MEMORY_CHARGED && memory_is_pressed(connection->listener) &&
+               now - connection->since_ns >= ms(PRESSED_SILENCE_MS)) {
+        connection_cut(connection, NULL); /* its memory is needed more than it is */
     } else if (now - connection->since_ns >= idle) {
         if (connection->answered)
             connection_cut(connection, NULL); /* it has nothing to wait for */
@@ -358,6 +391,11 @@ void connection_judge(struct connection *connection, const struct config *config
 {
     if (connection->cut)
         return;
+    /* `now` was read before the lock was had: what happened since must not look as if it lay an age back. */
+    if (now < connection->since_ns)
+        now = connection->since_ns;
+    if (now < connection->began_ns)
+        now = connection->began_ns;
     if (mode >= LISTENER_DRAINING)
         judge_draining(connection, mode, now);
     if (connection->cut || connection->phase == PHASE_WORKING)

@@ -57,6 +57,8 @@ struct connection {
     bool cut; /* closed by us: nothing more may be written */
     bool linger; /* after the end, read on for a while, so that a reset does not overtake the answer */
     unsigned cut_status; /* what was answered at the cut; 0: nothing */
+    enum { MEMORY_NONE, MEMORY_FREE, MEMORY_CHARGED } kept; /* see connection_keep */
+    struct arena memory; /* what it is charged with, once it has had a request */
     struct job *job; /* PHASE_WORKING: to be cancelled when the caller goes */
     char id[sizeof((struct request *)0)->id];
 };
@@ -95,6 +97,8 @@ struct listener {
     bool is_tls;
     struct door doors[DOORS_MAX];
     unsigned door_count;
+    struct memory_budget
+        reserve; /* for the few bytes of a request when the daemon's own budget is used up: health, refusals */
     size_t descriptors_max, connections_max; /* of the system; what of max_connections that allows */
 
     pthread_t watcher;
@@ -109,6 +113,7 @@ struct listener {
     size_t table_end; /* no connection at or above it */
     size_t open, counted;
     uint32_t generation;
+    size_t kept_free; /* connections with MEMORY_FREE */
     struct lingerer lingerers[LINGERERS_MAX];
     size_t lingerer_count;
 };
@@ -121,6 +126,10 @@ void connection_end(struct connection *connection);
 void connection_forget(struct listener *listener, int descriptor); /* never taken over */
 /* Whether it is within max_connections and max_connections_per_ip, by now. */
 bool connection_is_counted(struct connection *connection);
+/* The library holds CONNECTION_BYTES for each connection that has had a request, and touches all of them. A few hundred may, as
+ * part of the daemon itself; the others are charged. False: there is no memory to keep it open after this answer. */
+enum { CONNECTION_BYTES = 64 << 10, RESERVE_BYTES = 8 << 20 };
+bool connection_keep(struct connection *connection);
 
 /* Closes it; with an error, that problem is written first where nothing else can be on its way (connection->lock is held). */
 void connection_cut(struct connection *connection, const struct convolve_error *error);

@@ -29,11 +29,18 @@ struct exchange *exchange_create(struct connection *connection, const char *targ
     exchange->connection = connection;
     atomic_init(&exchange->holders, 1);
     arena_init(&request->arena, &request->daemon->budget);
-    if (target != NULL && (request->path = arena_copy_text(&request->arena, target, strlen(target))) == NULL) {
-        exchange_drop(exchange);
-        return NULL;
+    if (target == NULL)
+        target = "";
+    request->path = arena_copy_text(&request->arena, target, strlen(target));
+    if (request->path == NULL) { /* the memory is all used: health is answered still, and the rest refused in words */
+        arena_release(&request->arena);
+        arena_init(&request->arena, &connection->listener->reserve);
+        request->path = arena_copy_text(&request->arena, target, strlen(target));
     }
-    return exchange;
+    if (request->path != NULL)
+        return exchange;
+    exchange_drop(exchange);
+    return NULL;
 }
 
 void exchange_hold(struct exchange *exchange)
@@ -50,6 +57,7 @@ void exchange_drop(struct exchange *exchange)
         request->endpoint->release(request);
     stream_close(exchange->stream);
     arena_release(&request->arena);
+    free(request->problem_text);
     free(exchange);
 }
 
@@ -184,9 +192,11 @@ static enum MHD_Result headers_known(struct exchange *exchange, const char *meth
     request_identify(request);
     if (!note_activity(exchange))
         return MHD_NO;
-    if (exchange_admit(exchange, &at_once))
+    exchange->failed = !exchange_admit(exchange, &at_once);
+    if (!connection_keep(exchange->connection))
+        exchange->close = true;
+    if (!exchange->failed)
         return MHD_YES;
-    exchange->failed = true;
     const bool has_body = exchange->framing.chunked || exchange->framing.length > 0;
     if (at_once && (has_body || exchange->close)) {
         exchange->close = true;

@@ -32,6 +32,7 @@ struct request {
     struct job job; /* filled by an endpoint that answers PENDING */
 
     uint64_t body_bytes; /* received so far */
+    char *problem_text; /* the document that answers it; from malloc, since memory may be what was missing */
     int64_t error_offset; /* the byte, for malformed-json; else -1 */
     struct convolve_error error; /* the first fault */
 

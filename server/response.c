@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/access.h"
@@ -44,11 +45,14 @@ void response_problem(struct response *response, struct request *request)
     char document[PROBLEM_BYTES_MAX];
     const size_t bytes = problem_write(document, &request->error, request->error_offset, request->id);
     const bool close = response->close;
-    const char *body = arena_copy_text(&request->arena, document, bytes);
+    free(request->problem_text);
+    request->problem_text = malloc(bytes);
+    if (request->problem_text != NULL)
+        memcpy(request->problem_text, document, bytes);
 
     *response = (struct response){.close = close};
-    response_text(response, problem != NULL ? problem->status : 503, "application/problem+json", body,
-                  body != NULL ? bytes : 0);
+    response_text(response, problem != NULL ? problem->status : 503, "application/problem+json", request->problem_text,
+                  request->problem_text != NULL ? bytes : 0);
     if (response->status == 503 || response->status == 429)
         response_header(
             response, "Retry-After",
