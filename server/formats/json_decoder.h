@@ -54,7 +54,6 @@ struct json_decoder {
 
     char name[NAME_BYTES_MAX + 1]; /* the present name, cut where it is too long for any known one */
     size_t name_bytes;
-    bool name_cut;
     struct json_name_hash name_hash;
     bool in_name, in_string; /* a piece has come */
     bool at_dtype; /* the value is that of the request's dtype */

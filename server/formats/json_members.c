@@ -10,8 +10,7 @@
 
 static bool is_name(const struct json_decoder *decoder, const char *name)
 {
-    return !decoder->name_cut && decoder->name_bytes == strlen(name) &&
-           memcmp(decoder->name, name, decoder->name_bytes) == 0;
+    return decoder->name_bytes == strlen(name) && memcmp(decoder->name, name, decoder->name_bytes) == 0;
 }
 
 /* ---- Faults ---- */
@@ -65,7 +64,7 @@ static bool note_unknown(struct json_decoder *decoder, struct convolve_error **f
         return false;
     char shown[100];
     json_show_name(shown, sizeof shown, decoder->name, decoder->name_bytes, false);
-    const bool plain = !decoder->name_cut && strlen(decoder->name) == decoder->name_bytes;
+    const bool plain = strlen(decoder->name) == decoder->name_bytes;
     const char *name = plain ? decoder->name : "";
     if (of_tensor)
         json_hint_field((*fault)->detail, sizeof(*fault)->detail, name, shown);
@@ -121,7 +120,7 @@ static bool top_name_ended(struct json_decoder *decoder)
 
 static bool field_name_ended(struct json_decoder *decoder)
 {
-    const bool plain = !decoder->name_cut && strlen(decoder->name) == decoder->name_bytes;
+    const bool plain = strlen(decoder->name) == decoder->name_bytes;
     const int field = plain ? json_field_find(decoder->name) : -1;
     if (!envelope_name(&decoder->envelope, decoder->name, decoder->name_bytes))
         return false;
@@ -180,7 +179,6 @@ bool decoder_on_name(void *context, const char *text, size_t count, bool last)
     if (!decoder->in_name) {
         json_name_hash_begin(&decoder->name_hash);
         decoder->name_bytes = 0;
-        decoder->name_cut = false;
     }
     decoder->in_name = !last;
     json_name_hash_add(&decoder->name_hash, text, count);
@@ -188,6 +186,5 @@ bool decoder_on_name(void *context, const char *text, size_t count, bool last)
     const size_t kept = count < room ? count : room;
     memcpy(decoder->name + decoder->name_bytes, text, kept);
     decoder->name_bytes += kept;
-    decoder->name_cut = decoder->name_cut || kept < count;
     return !last || name_ended(decoder);
 }

@@ -76,9 +76,10 @@ static uint64_t decimal_digits(const struct decimal *decimal)
     return digits;
 }
 
+/* The exponent is not negative. */
 static bool decimal_to_int64(const struct decimal *decimal, int64_t *integer)
 {
-    if (decimal->digit_count > DIGITS_EXACT_MAX || decimal->exponent + (int64_t)decimal->digit_count > DIGITS_EXACT_MAX)
+    if (decimal->exponent + (int64_t)decimal->digit_count > DIGITS_EXACT_MAX)
         return false;
     uint64_t magnitude = decimal_digits(decimal);
     for (int64_t i = 0; i < decimal->exponent; i++)

@@ -349,8 +349,7 @@ static void test_values(void **state)
 static void test_memory(void **state)
 {
     static const char *const texts[] = {
-        "{\"input\":[[1,2,3],[4,5,6.5]],\"kernel\":{\"shape\":[2],\"dtype\":\"int8\",\"base64\":\"AQI=\"},\"mode\":"
-        "\"full\"}",
+        "{\"input\":[[1,2],[4,6.5]],\"kernel\":{\"shape\":[2],\"dtype\":\"int8\",\"base64\":\"AQI=\"}}",
         "{\"x\":{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1}}",
         "{\"input\":[-9223372036854775808,0.1234567890123456789012345678901234567890,\"x\"]}",
         "{\"kernel\":{\"name\":\"gaussian\",\"sigma\":[1,2,{\"a\":[]}]},\"padding\":[[1,2],[3,4]]}",
