@@ -21,12 +21,12 @@ uint64_t exchange_body_max(const struct exchange *exchange)
 /* Where /metrics has an address of its own, that one has little else, and the others have no /metrics. */
 static bool is_elsewhere(const struct exchange *exchange, const struct config *config)
 {
-    const char *path = exchange->match.route->path;
-    if (config->metrics_listen == NULL)
+    const struct route *route = exchange->match.route;
+    if (config->metrics_listen == NULL || route == NULL)
         return false;
     if (exchange->connection->only_metrics)
-        return (exchange->match.route->flags & ENDPOINT_OPEN) == 0;
-    return strcmp(path, "/metrics") == 0;
+        return (route->flags & ENDPOINT_OPEN) == 0;
+    return strcmp(route->path, "/metrics") == 0;
 }
 
 static bool check_length(struct exchange *exchange, const struct config *config, struct convolve_error *error)

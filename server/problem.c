@@ -72,6 +72,16 @@ static size_t utf8_length(const unsigned char *bytes)
     return 0;
 }
 
+static void text_put_control(struct text *text, unsigned char byte)
+{
+    static const char letters[] = "btnvfr", digits[] = "0123456789abcdef"; /* from \b on; JSON has no \v */
+    if (byte >= '\b' && byte <= '\r' && byte != '\v') {
+        text_put(text, (const char[]){'\\', letters[byte - '\b']}, 2);
+        return;
+    }
+    text_put(text, (const char[]){'\\', 'u', '0', '0', digits[byte >> 4], digits[byte & 15]}, 6);
+}
+
 static void text_put_string(struct text *text, const char *string)
 {
     text_put_plain(text, "\"");
@@ -85,10 +95,7 @@ static void text_put_string(struct text *text, const char *string)
         if (*at == '"' || *at == '\\') {
             text_put_plain(text, "\\");
         } else if (*at < 0x20 || *at == 0x7f) {
-            static const char digits[] = "0123456789abcdef";
-            const char escaped[6] = {'\\', 'u', '0', '0', digits[*at >> 4], digits[*at & 15]};
-            text_put(text, escaped, sizeof escaped);
-            at++;
+            text_put_control(text, *at++);
             continue;
         }
         text_put(text, (const char *)at, length);

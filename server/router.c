@@ -120,6 +120,10 @@ enum router_verdict router_find(struct router_match *match, const char *method, 
     bool found = false;
 
     *match = (struct router_match){0};
+    if (path[0] != '/' && (strcmp(method, "CONNECT") == 0 || strcmp(method, "OPTIONS") == 0)) { /* a host, or "*" */
+        snprintf(match->allow, sizeof match->allow, "GET, HEAD, POST, OPTIONS");
+        return strcmp(path, "*") == 0 ? ROUTER_OPTIONS : ROUTER_NO_METHOD;
+    }
     for (size_t i = 0; i < router_count(); i++) {
         const char *rest;
         if (!route_matches(&routes[i], path, &rest))
@@ -155,6 +159,6 @@ bool router_fail_path(struct convolve_error *error, const char *path)
 
 bool router_fail_method(struct convolve_error *error, const struct router_match *match, const char *method)
 {
-    return convolve_fail(error, "method-not-allowed", "", "%s does not take %.40s; it takes %s", match->route->path,
-                         method, match->allow);
+    return convolve_fail(error, "method-not-allowed", "", "%s does not take %.40s; it takes %s",
+                         match->route != NULL ? match->route->path : "this daemon", method, match->allow);
 }

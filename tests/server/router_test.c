@@ -83,7 +83,9 @@ static void paths_are_exact(void **state)
         {"GET", "/v1/../healthz", ROUTER_NO_PATH, NULL, NULL, ""},
         {"GET", "/healthz%00", ROUTER_NO_PATH, NULL, NULL, ""},
         {"GET", "", ROUTER_NO_PATH, NULL, NULL, ""},
-        {"OPTIONS", "*", ROUTER_NO_PATH, NULL, NULL, ""},
+        {"OPTIONS", "*", ROUTER_OPTIONS, NULL, NULL, "GET, HEAD, POST, OPTIONS"},
+        {"CONNECT", "host:80", ROUTER_NO_METHOD, NULL, NULL, "GET, HEAD, POST, OPTIONS"},
+        {"GET", "*", ROUTER_NO_PATH, NULL, NULL, ""},
     };
     (void)state;
 
