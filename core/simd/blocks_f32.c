@@ -17,4 +17,5 @@
 #define BLOCK_ROWS    4
 #define BLOCK_VECTORS 3
 #endif
+#define BLOCK_FIXED (BLOCK_ROWS > 1)
 #include "core/simd/blocks.inc"

@@ -15,4 +15,5 @@
 #define BLOCK_ROWS    4
 #define BLOCK_VECTORS 2
 #endif
+#define BLOCK_FIXED 0
 #include "core/simd/blocks.inc"
