@@ -5,6 +5,7 @@
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
+unset MAKEFLAGS MFLAGS # jobs are chosen here, not by a make that called
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 passed=0
 failed=0
