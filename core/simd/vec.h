@@ -274,14 +274,32 @@ VEC_INLINE vec_u64 fma_u64(vec_u64 a, vec_u64 b, vec_u64 c)
 {
     return a * b + c;
 }
+/* The larger of two unsigned integers, by the instruction where there is one. */
 #define VEC_LARGER(suffix)                                                                                             \
     VEC_INLINE vec_##suffix larger_##suffix(vec_##suffix a, vec_##suffix b)                                            \
     {                                                                                                                  \
         const vec_##suffix less = below_##suffix(a, b);                                                                \
         return (b & less) | (a & ~less);                                                                               \
     }
+#define VEC_LARGER_BY(suffix, vector, instruction)                                                                     \
+    VEC_INLINE vec_##suffix larger_##suffix(vec_##suffix a, vec_##suffix b)                                            \
+    {                                                                                                                  \
+        return (vec_##suffix)instruction((vector)a, (vector)b);                                                        \
+    }
+#if defined ISA_avx512
+VEC_LARGER_BY(u32, __m512i, _mm512_max_epu32)
+VEC_LARGER_BY(u64, __m512i, _mm512_max_epu64)
+#elif defined ISA_avx2
+VEC_LARGER_BY(u32, __m256i, _mm256_max_epu32)
+VEC_LARGER(u64)
+#elif defined ISA_neon
+VEC_LARGER_BY(u32, uint32x4_t, vmaxq_u32)
+VEC_LARGER(u64)
+#else
 VEC_LARGER(u32)
 VEC_LARGER(u64)
+#endif
 #undef VEC_LARGER
+#undef VEC_LARGER_BY
 
 #endif
