@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The method `direct` as plans see it. Its stages: the kernel is brought into canonical order; the passes make the outputs
- * and look at the input beside; what the values tell is concluded; outputs that this leaves open are looked at. */
+ * and look at the input beside; what the values tell is concluded; outputs that this leaves open are looked at, which
+ * is seldom any. */
 #include "core/direct.h"
 
 #include "core/direct_state.h"
@@ -167,18 +168,19 @@ static void plain_tile(const struct convolve_plan *plan, const struct convolve_r
     const size_t all = plan->geometry.output_count, first = tile * layout->plain_outputs;
     for (size_t i = first; i < all && i < first + layout->plain_outputs; i++)
         direct_plain_output(plan, run, i);
-    for (size_t i = first; i < all && i < first + layout->plain_outputs; i++)
-        direct_look_at(plan, run, i, 1);
 }
 
 static void check_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
 {
     const struct direct_layout *layout = &direct_state(plan)->layout;
     const size_t all = plan->geometry.output_count, first = tile * layout->plain_outputs;
+    const size_t count = all - first < layout->plain_outputs ? all - first : layout->plain_outputs;
     const struct direct_findings *findings = direct_scratch_parts(layout, run->scratch).findings;
+    if (__atomic_load_n(&findings->look_needed, __ATOMIC_RELAXED))
+        direct_look_at(plan, run, first, count);
     if (!__atomic_load_n(&findings->check_needed, __ATOMIC_RELAXED))
         return;
-    for (size_t i = first; i < all && i < first + layout->plain_outputs; i++)
+    for (size_t i = first; i < first + count; i++)
         direct_check_output(plan, run, i);
 }
 

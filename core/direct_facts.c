@@ -200,11 +200,26 @@ static void join_fillvalue(struct direct_facts *facts, const struct convolve_pla
     const double parts[2] = {fill.real, layout->parts == 2 ? fill.imag : 0};
     for (unsigned i = 0; i < 2; i++) {
         const double value = layout->element == DIRECT_F32 ? (double)(float)parts[i] : parts[i];
+        facts->nonfinite |= !isfinite(value);
         if (!isfinite(value))
             continue;
         facts->largest = fmax(facts->largest, fabs(value));
         facts->fractional |= value != rint(value);
     }
+}
+
+/* Whether outputs may be NaN or infinite: not where all values are finite and even (1+u)^n * M*S, which no partial sum
+ * exceeds by more than denormals, is in range. */
+static bool may_overflow(const struct convolve_plan *plan, const struct direct_facts *input,
+                         const struct direct_facts *kernel)
+{
+    const struct direct_state *state = direct_state(plan);
+    const double n = (double)plan->geometry.tap_count * state->layout.parts;
+    const double most = state->layout.element == DIRECT_F32 ? (double)FLT_MAX : DBL_MAX;
+    if (state->layout.element == DIRECT_U64)
+        return false;
+    return input->nonfinite || kernel->nonfinite ||
+           !(input->largest * kernel->largest * exp(n * state->unit_roundoff) < most / 4);
 }
 
 static double bound_of(const struct convolve_plan *plan, double largest, double sum)
@@ -291,6 +306,9 @@ static void judge_all(const struct convolve_plan *plan, const struct direct_scra
             direct_note(&scratch->findings->check_needed);
         else if (verdict != VERDICT_EXACT)
             direct_note_bound(scratch->findings, bound);
+        if (may_overflow(plan, scratch->input_facts + input_group * layout->input_chunks,
+                         scratch->kernel_facts + kernel_group * layout->kernel_chunks))
+            direct_note(&scratch->findings->look_needed);
         if (!next_slices(layout, place))
             return;
     }

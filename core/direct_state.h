@@ -30,6 +30,7 @@ struct direct_findings {
     uint64_t first_nonfinite; /* index of a value; UINT64_MAX where there is none */
     uint64_t bound; /* bits of a double that is not negative */
     uint64_t overflow; /* an int64 result does not fit */
+    uint64_t look_needed; /* outputs may be NaN or infinite */
     uint64_t check_needed; /* some slice is to be looked at one output at a time */
     uint64_t empty_windows; /* ignore_missing gave a NaN, as it was asked to */
     uint64_t whole_zero; /* ignore_missing with a kernel that sums to 0 */

@@ -15,7 +15,7 @@ struct unit {
     size_t coordinate[CONVOLVE_RANK_MAX]; /* of the outer axes; of the shared one that of the first row */
     size_t rows, cell_first, cells;
     size_t plane_first, planes, row_tap_first, row_taps, tap_first, taps; /* of the pass */
-    bool accumulate, last;
+    bool accumulate;
     size_t input_rows; /* of each plane */
     const unsigned char *input;
     unsigned char *output; /* the value of row 0 at cell 0 */
@@ -63,13 +63,12 @@ static bool place_unit(struct unit *u, size_t unit)
     return true;
 }
 
-static void place_pass(struct unit *u, size_t pass, size_t pass_count)
+static void place_pass(struct unit *u, size_t pass)
 {
     const struct direct_layout *layout = u->layout;
     const size_t tap_cuts = (layout->taps + layout->pass_taps - 1) / layout->pass_taps;
     const size_t row_cuts = (layout->row_taps + layout->pass_rows - 1) / layout->pass_rows;
     u->accumulate = pass > 0;
-    u->last = pass + 1 == pass_count;
     u->tap_first = pass % tap_cuts * layout->pass_taps;
     u->taps = least(layout->pass_taps, layout->taps - u->tap_first);
     pass /= tap_cuts;
@@ -479,27 +478,13 @@ void direct_look_at(const struct convolve_plan *plan, const struct convolve_run 
     }
 }
 
-static void look_at_rows(const struct unit *u, const struct convolve_run *run)
-{
-    const struct direct_layout *layout = u->layout;
-    const size_t cell = layout->cell / layout->parts, pitch = layout->pitch_out / layout->parts;
-    for (size_t row = 0; row < u->rows; row++) {
-        const size_t index = u->output_index + row * u->output_row_pitch;
-        if (pitch == cell)
-            direct_look_at(u->plan, run, index, u->cells * cell);
-        else
-            for (size_t i = 0; i < u->cells; i++)
-                direct_look_at(u->plan, run, index + i * pitch, cell);
-    }
-}
-
 void direct_run_unit(const struct convolve_plan *plan, const struct convolve_run *run, size_t unit, size_t pass,
                      void *tile_scratch)
 {
     struct unit u = {.plan = plan, .state = direct_state(plan), .layout = &direct_state(plan)->layout};
     if (!place_unit(&u, unit))
         return;
-    place_pass(&u, pass, u.layout->pass_count);
+    place_pass(&u, pass);
     place_tensors(&u, run);
     if (plan->slices && !plan->slices[u.slice])
         return;
@@ -508,6 +493,4 @@ void direct_run_unit(const struct convolve_plan *plan, const struct convolve_run
         make_phases(&u);
     else
         make_rows(&u);
-    if (u.last)
-        look_at_rows(&u, run);
 }
