@@ -38,6 +38,54 @@ struct simd_facts {
     bool nonfinite; /* a NaN or an infinity */
 };
 
+/* A transform of `length` elements as a chain of steps, each of a radix 2, 3, 4, 5 or 8 over blocks of `span` elements.
+ * `turns` has, for each j from 1 to span/radix - 1, e^(-2 pi i j q / span) for q = 1 .. radix-1, real and imaginary part. */
+enum { SIMD_FFT_STEPS_MAX = 40 };
+struct simd_fft {
+    size_t length;
+    unsigned step_count;
+    struct simd_fft_step {
+        unsigned radix;
+        size_t span;
+        const void *turns;
+    } steps[SIMD_FFT_STEPS_MAX];
+};
+
+/* The lanes of a strip, the same on every instruction set: 64 bytes. */
+enum { SIMD_FFT_WIDTH_f32 = 16, SIMD_FFT_WIDTH_f64 = 8 };
+
+/* What the values of a transform's input tell; the routine adds to what is there. `fractional` is not looked for any more
+ * once it is set; where `nonfinite` is, `most` and `least` mean nothing. */
+struct simd_fft_facts {
+    double most, least; /* of the values and 0 */
+    size_t zeros;
+    bool fractional, nonfinite;
+};
+
+/* The rows of the FFT: X(result, name, parameters). They need not give the same bits on every set. Elements of a transform
+ * are `pitch` apart, `count` transforms (a multiple of the width) lie side by side; a strip is [length][width].
+ *   fft_forward        in place, but for the first step, which reads `from_re` and `from_im`
+ *   fft_multiply       by an array of `count` factors
+ *   fft_multiply_each  a strip, by one factor for each of its `count` elements
+ *   fft_twist          a strip of `count` elements, element i by coarse[i / fine_count] * fine[i % fine_count], which
+ *                      are [.][re, im][width]; `inverse` by the conjugate
+ *   gather_rows        makes rows lanes of a strip; scatter_rows the way back
+ *   fft_cut            out = in where that is above `least`, else `least` */
+#define FOR_EACH_FFT_ROUTINE_OF(X, type, bits)                                                                         \
+    X(void, fft_forward_##bits,                                                                                        \
+      (const struct simd_fft *fft, type *re, type *im, size_t pitch, const type *from_re, const type *from_im,         \
+       size_t from_pitch, size_t count))                                                                               \
+    X(void, fft_inverse_##bits, (const struct simd_fft *fft, type *re, type *im, size_t pitch, size_t count))          \
+    X(void, fft_multiply_##bits, (type * re, type * im, const type *by_re, const type *by_im, size_t count))           \
+    X(void, fft_multiply_each_##bits, (type * re, type * im, const type *by_re, const type *by_im, size_t count))      \
+    X(void, fft_twist_##bits,                                                                                          \
+      (type * re, type * im, const type *coarse, const type *fine, size_t fine_count, size_t count, bool inverse))     \
+    X(void, gather_rows_##bits, (type * strip, const type *const *rows, size_t count))                                 \
+    X(void, scatter_rows_##bits, (type * const *rows, const type *strip, size_t count))                                \
+    X(void, fft_facts_##bits, (struct simd_fft_facts * facts, const type *values, size_t count))                       \
+    X(void, fft_cut_##bits, (type * out, const type *in, type least, size_t count))
+#define FOR_EACH_FFT_ROUTINE(X) FOR_EACH_FFT_ROUTINE_OF(X, float, f32) FOR_EACH_FFT_ROUTINE_OF(X, double, f64)
+
 /* X(result, name, parameters) */
 #define FOR_EACH_ROUTINE(X)                                                                                             \
     /* see struct simd_block; u64 wraps around */                                                                       \
@@ -66,6 +114,7 @@ struct simd_routines {
     unsigned block_rows_f32, block_rows_f64, block_rows_u64; /* the rows a block holds at best */
 #define SIMD_MEMBER(result, name, parameters) result(*name) parameters;
     FOR_EACH_ROUTINE(SIMD_MEMBER)
+    FOR_EACH_FFT_ROUTINE(SIMD_MEMBER)
 #undef SIMD_MEMBER
 };
 
@@ -108,6 +157,7 @@ const struct simd_routines *simd_routines_at(size_t index);
 #define ROUTINE(name)                          SIMD_EXPAND(simd_##name, ISA)
 #define SIMD_DECLARE(result, name, parameters) result ROUTINE(name) parameters;
 FOR_EACH_ROUTINE(SIMD_DECLARE)
+FOR_EACH_FFT_ROUTINE(SIMD_DECLARE)
 #undef SIMD_DECLARE
 extern const unsigned ROUTINE(block_rows_f32), ROUTINE(block_rows_f64), ROUTINE(block_rows_u64);
 #endif

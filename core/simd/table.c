@@ -11,5 +11,6 @@ void FILL_NAME(ISA)(struct simd_routines *table)
     table->block_rows_u64 = ROUTINE(block_rows_u64);
 #define FILL(result, name, parameters) table->name = ROUTINE(name);
     FOR_EACH_ROUTINE(FILL)
+    FOR_EACH_FFT_ROUTINE(FILL)
 #undef FILL
 }

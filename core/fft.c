@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* Lengths, their factors, and the roots of unity. Roots are made from two short tables of long doubles by one product each,
+ * so that a long transform's table costs multiplications, not sines. */
+#include "core/fft.h"
+
+#include <assert.h>
+#include <math.h>
+
+size_t fft_length_next(size_t least)
+{
+    size_t best = 0;
+    for (size_t fives = 1; fives <= FFT_LENGTH_MAX; fives *= 5)
+        for (size_t odd = fives; odd <= FFT_LENGTH_MAX; odd *= 3) {
+            size_t length = odd;
+            while (length < least && length <= FFT_LENGTH_MAX)
+                length *= 2;
+            if (length >= least && length <= FFT_LENGTH_MAX && (best == 0 || length < best))
+                best = length;
+        }
+    return best;
+}
+
+/* The steps' radixes, largest spans first: odd ones, then a 2 or 4 where the power of two leaves one, then eights. */
+static unsigned find_radixes(size_t length, unsigned *radixes)
+{
+    unsigned count = 0, twos = 0;
+    assert(length >= 1);
+    for (; length % 5 == 0; length /= 5)
+        radixes[count++] = 5;
+    for (; length % 3 == 0; length /= 3)
+        radixes[count++] = 3;
+    for (; length % 2 == 0; length /= 2)
+        twos++;
+    assert(length == 1);
+    if (twos % 3 == 1 && twos >= 4) { /* two fours are cheaper than a two and an eight */
+        radixes[count++] = 4;
+        twos -= 2;
+    }
+    if (twos % 3 == 2) {
+        radixes[count++] = 4;
+        twos -= 2;
+    } else if (twos % 3 == 1) {
+        radixes[count++] = 2;
+        twos--;
+    }
+    for (; twos; twos -= 3)
+        radixes[count++] = 8;
+    return count;
+}
+
+size_t fft_turns_count(size_t length)
+{
+    unsigned radixes[SIMD_FFT_STEPS_MAX];
+    const unsigned steps = find_radixes(length, radixes);
+    size_t count = 0, span = length;
+    for (unsigned i = 0; i < steps; i++) {
+        const size_t apart = span / radixes[i];
+        count += (apart - 1) * 2 * (radixes[i] - 1);
+        span = apart;
+    }
+    return count;
+}
+
+/* ---- Roots ---- */
+
+struct wide_root {
+    long double re, im;
+};
+
+/* Exact symmetries bring the angle below an eighth of a turn, where its own rounding does no harm. */
+static struct wide_root compute_root(size_t index, size_t length)
+{
+    const size_t turn = index % length * 8; /* in eighths of 1/length */
+    const unsigned eighth = (unsigned)(turn / length);
+    const size_t rest = turn % length, part = eighth & 1 ? length - rest : rest;
+    const long double angle = (long double)part / (long double)length * 0.78539816339744830961566L;
+    const long double c = cosl(angle), s = sinl(angle);
+    switch (eighth) {
+    case 0:
+        return (struct wide_root){c, -s};
+    case 1:
+        return (struct wide_root){s, -c};
+    case 2:
+        return (struct wide_root){-s, -c};
+    case 3:
+        return (struct wide_root){-c, -s};
+    case 4:
+        return (struct wide_root){-c, s};
+    case 5:
+        return (struct wide_root){-s, c};
+    case 6:
+        return (struct wide_root){s, c};
+    default:
+        return (struct wide_root){c, s};
+    }
+}
+
+struct fft_root fft_root(size_t index, size_t length)
+{
+    const struct wide_root root = compute_root(index, length);
+    return (struct fft_root){(double)root.re, (double)root.im};
+}
+
+/* Row q holds the q-th powers of the first root, so that a step's row is a chain of lookups. */
+enum { ROOT_FINE = 64, ROOT_COARSE = 512 };
+struct root_table {
+    size_t length;
+    struct wide_root fine[ROOT_FINE], coarse[ROOT_COARSE];
+};
+
+static struct wide_root table_root(const struct root_table *table, size_t index)
+{
+    if (table->length > (size_t)ROOT_FINE * ROOT_COARSE)
+        return compute_root(index, table->length);
+    const struct wide_root a = table->coarse[index / ROOT_FINE], b = table->fine[index % ROOT_FINE];
+    return (struct wide_root){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+
+static void table_fill(struct root_table *table, size_t length)
+{
+    table->length = length;
+    if (length > (size_t)ROOT_FINE * ROOT_COARSE)
+        return;
+    for (size_t i = 0; i < ROOT_FINE && i < length; i++)
+        table->fine[i] = compute_root(i, length);
+    for (size_t i = 0; i * ROOT_FINE < length; i++)
+        table->coarse[i] = compute_root(i * ROOT_FINE, length);
+}
+
+static size_t fill_step(const struct root_table *table, size_t span, unsigned radix, bool single, void *turns)
+{
+    const size_t apart = span / radix, scale = table->length / span;
+    size_t at = 0;
+    for (size_t j = 1; j < apart; j++)
+        for (size_t q = 1; q < radix; q++, at += 2) {
+            const struct wide_root root = table_root(table, j * q * scale);
+            if (single) {
+                ((float *)turns)[at] = (float)root.re;
+                ((float *)turns)[at + 1] = (float)root.im;
+            } else {
+                ((double *)turns)[at] = (double)root.re;
+                ((double *)turns)[at + 1] = (double)root.im;
+            }
+        }
+    return at;
+}
+
+void fft_fill(struct simd_fft *fft, size_t length, bool single, void *turns)
+{
+    struct root_table table;
+    unsigned radixes[SIMD_FFT_STEPS_MAX];
+    unsigned char *cursor = turns;
+    size_t span = length;
+    table_fill(&table, length);
+    *fft = (struct simd_fft){.length = length, .step_count = find_radixes(length, radixes)};
+    for (unsigned i = 0; i < fft->step_count; i++) {
+        fft->steps[i] = (struct simd_fft_step){.radix = radixes[i], .span = span, .turns = cursor};
+        cursor += fill_step(&table, span, radixes[i], single, cursor) * (single ? sizeof(float) : sizeof(double));
+        span /= radixes[i];
+    }
+}
+
+size_t fft_place(const struct simd_fft *fft, size_t k)
+{
+    size_t place = 0;
+    for (unsigned i = 0; i < fft->step_count; i++) {
+        const unsigned radix = fft->steps[i].radix;
+        place += k % radix * (fft->steps[i].span / radix);
+        k /= radix;
+    }
+    return place;
+}
+
+/* ---- Errors ----
+ *
+ * u is the unit roundoff, |.| the 2-norm. A transform is a chain of butterflies and turns, each a multiple of a unitary matrix.
+ * Relative errors in the 2-norm pass through those unchanged, so those of the parts add up (Higham, Accuracy and Stability
+ * of Numerical Algorithms, theorem 24.2, for other radixes); a tenth more covers the higher orders of u. The parts:
+ *   An addition's error is relative to its result: each level of additions and subtractions of pairs is 1 u. Radix 2 has one
+ * level, radix 4 two, radix 8 three and between them the eighth turns, (re + im) * sqrt(1/2): sum, constant and product, 3 u
+ * of every component.
+ *   Radix 3: with s = x1 + x2 and d = x1 - x2, |s|, |d| <= sqrt(2) |x|, the exact result has norm sqrt(3) |x|. Errors of s
+ * reach the outputs with norm sqrt(1.5) u |s|: 1 u; those of sqrt(3/4) d (difference, constant, product) with
+ * 3 sqrt(1.5) u |d|: 3 u; x0 - s/2, twice sqrt(1.5) u |x|: 1 u; the last additions 1 u.
+ *   Radix 5, likewise, the sums counted as if not fused, Cauchy-Schwarz over |x|, the exact norm sqrt(5) |x|: both sums of
+ * pairs 1.5, the two cosine parts 4.3, the two sine parts 5.7, the zeroth output's inner sum 0.9, the last additions 1.
+ *   A turn: the root is off by at most 0.73 u (0.51 units in the last place of each part), the product by sqrt(5) u (Brent,
+ * Percival and Zimmermann, 2007). */
+static double radix_units(unsigned radix)
+{
+    switch (radix) {
+    case 2:
+        return 1;
+    case 3:
+        return 6;
+    case 4:
+        return 2;
+    case 5:
+        return 13.5;
+    default:
+        return 6;
+    }
+}
+
+/* Along each path from an input to an output, as multiples of that input: additions 1 u each; the eighth turn 3 sqrt(2) u; of
+ * the radixes 3 and 5 the roundings that a term meets, times the real and the imaginary factor it is split into. */
+static double radix_path_units(unsigned radix)
+{
+    switch (radix) {
+    case 2:
+        return 1;
+    case 3:
+        return 5.2;
+    case 4:
+        return 2;
+    case 5:
+        return 7.5;
+    default:
+        return 7.3;
+    }
+}
+
+static double sum_units(size_t length, double (*units_of)(unsigned radix))
+{
+    unsigned radixes[SIMD_FFT_STEPS_MAX];
+    const unsigned steps = find_radixes(length, radixes);
+    double units = 0;
+    for (unsigned i = 0; i < steps; i++)
+        units += units_of(radixes[i]) + 3;
+    return units * 1.1;
+}
+
+double fft_error_units(size_t length)
+{
+    return sum_units(length, radix_units);
+}
+
+double fft_path_error_units(size_t length)
+{
+    return sum_units(length, radix_path_units);
+}
