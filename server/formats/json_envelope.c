@@ -170,7 +170,7 @@ size_t json_show_name(char *out, size_t bytes, const char *name, size_t count, b
         const size_t taken = character_bytes(*at, count - i);
         if (pointer && (*at == '~' || *at == '/'))
             snprintf(escaped, sizeof escaped, "~%c", *at == '~' ? '0' : '1');
-        else if (*at < 0x20)
+        else if (*at == 0 || (*at < 0x20 && !pointer))
             snprintf(escaped, sizeof escaped, "\\u%04x", *at);
         else if (*at == 0xed && taken == 3 && at[1] >= 0xa0)
             snprintf(escaped, sizeof escaped, "\\u%04x", 0xd000u | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu));

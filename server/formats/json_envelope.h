@@ -35,8 +35,9 @@ bool envelope_string_begin(struct json_envelope *envelope);
 bool envelope_string_piece(struct json_envelope *envelope, const char *text, size_t count);
 bool envelope_string_end(struct json_envelope *envelope);
 
-/* A name as events give it, made presentable: zero bytes, control characters and lone surrogates as \u escapes, cut where it is
- * too long, always NUL-terminated. With `pointer`, ~ and / are written as JSON Pointers have them. Returns the length. */
+/* A name as events give it, made presentable: zero bytes and lone surrogates, which no text of ours can hold, as \u escapes, and
+ * control characters too; cut where it is too long, always NUL-terminated. With `pointer` as JSON Pointers have it: ~ and / their
+ * way, control characters as they are. Returns the length. */
 size_t json_show_name(char *out, size_t bytes, const char *name, size_t count, bool pointer);
 /* The same from a text of the envelope. */
 size_t json_show_text(char *out, size_t bytes, const char *text);

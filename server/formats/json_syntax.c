@@ -5,12 +5,14 @@
 
 #include <string.h>
 
+#include "server/formats/json_syntax_parts.h"
+
 void json_syntax_init(struct json_syntax *syntax, const struct json_events *events, void *context, struct arena *arena)
 {
     *syntax = (struct json_syntax){.events = events, .context = context, .arena = arena, .fault_offset = -1};
 }
 
-static const char *fail_at(struct json_syntax *syntax, const char *at, enum json_failure failure)
+const char *syntax_fail(struct json_syntax *syntax, const char *at, enum json_failure failure)
 {
     syntax->failure = failure;
     syntax->fault_offset = (int64_t)(syntax->position + (uint64_t)(at - syntax->piece));
@@ -18,7 +20,7 @@ static const char *fail_at(struct json_syntax *syntax, const char *at, enum json
     return NULL;
 }
 
-static const char *stop(struct json_syntax *syntax)
+const char *syntax_stop(struct json_syntax *syntax)
 {
     syntax->failure = JSON_STOPPED;
     return NULL;
@@ -27,11 +29,6 @@ static const char *stop(struct json_syntax *syntax)
 static bool is_space(char c)
 {
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
-static bool is_digit(char c)
-{
-    return (unsigned char)(c - '0') <= 9;
 }
 
 static bool in_object(const struct json_syntax *syntax)
@@ -50,9 +47,9 @@ static void value_ended(struct json_syntax *syntax, enum json_last last)
 static const char *open_container(struct json_syntax *syntax, const char *at, bool object)
 {
     if (syntax->depth == JSON_DEPTH_MAX)
-        return fail_at(syntax, at, JSON_TOO_DEEP);
+        return syntax_fail(syntax, at, JSON_TOO_DEEP);
     if (!syntax->events->begin(syntax->context, object))
-        return stop(syntax);
+        return syntax_stop(syntax);
     const uint64_t bit = (uint64_t)1 << syntax->depth++;
     syntax->objects = object ? syntax->objects | bit : syntax->objects & ~bit;
     syntax->state = object ? STATE_FIRST_NAME : STATE_FIRST_ITEM;
@@ -63,7 +60,7 @@ static const char *close_container(struct json_syntax *syntax, const char *at)
 {
     const bool object = in_object(syntax);
     if (!syntax->events->end(syntax->context, object))
-        return stop(syntax);
+        return syntax_stop(syntax);
     syntax->depth--;
     value_ended(syntax, object ? LAST_OBJECT : LAST_LIST);
     return at + 1;
@@ -74,14 +71,14 @@ static const char *take_after(struct json_syntax *syntax, const char *at)
     if (is_space(*at))
         return at + 1;
     if (syntax->depth == 0)
-        return fail_at(syntax, at, JSON_FAULT);
+        return syntax_fail(syntax, at, JSON_FAULT);
     if (*at == ',') {
         syntax->state = in_object(syntax) ? STATE_NAME : STATE_VALUE;
         syntax->last = LAST_COMMA;
         return at + 1;
     }
     if (*at != (in_object(syntax) ? '}' : ']'))
-        return fail_at(syntax, at, JSON_FAULT);
+        return syntax_fail(syntax, at, JSON_FAULT);
     return close_container(syntax, at);
 }
 
@@ -113,7 +110,7 @@ static const char *take_value(struct json_syntax *syntax, const char *at, const 
         bool after = false;
         const char *stopped = syntax->events->run(syntax->context, at, syntax->limit, end, &after);
         if (!stopped)
-            return stop(syntax);
+            return syntax_stop(syntax);
         if (after) {
             value_ended(syntax, LAST_NUMBER);
             return stopped;
@@ -140,7 +137,7 @@ static const char *take_value(struct json_syntax *syntax, const char *at, const 
     case ']':
         if (syntax->state == STATE_FIRST_ITEM)
             return close_container(syntax, at);
-        return fail_at(syntax, at, JSON_FAULT);
+        return syntax_fail(syntax, at, JSON_FAULT);
     case '-':
         syntax->state = STATE_MINUS;
         break;
@@ -149,7 +146,7 @@ static const char *take_value(struct json_syntax *syntax, const char *at, const 
         break;
     default:
         if (!is_digit(*at))
-            return fail_at(syntax, at, JSON_FAULT);
+            return syntax_fail(syntax, at, JSON_FAULT);
         syntax->state = STATE_INTEGER;
     }
     syntax->cut_count = 0;
@@ -164,7 +161,7 @@ static const char *take_name(struct json_syntax *syntax, const char *at)
         return begin_string(syntax, at, true);
     if (*at == '}' && syntax->state == STATE_FIRST_NAME)
         return close_container(syntax, at);
-    return fail_at(syntax, at, JSON_FAULT);
+    return syntax_fail(syntax, at, JSON_FAULT);
 }
 
 static const char *take_colon(struct json_syntax *syntax, const char *at)
@@ -172,7 +169,7 @@ static const char *take_colon(struct json_syntax *syntax, const char *at)
     if (is_space(*at))
         return at + 1;
     if (*at != ':')
-        return fail_at(syntax, at, JSON_FAULT);
+        return syntax_fail(syntax, at, JSON_FAULT);
     syntax->state = STATE_VALUE;
     syntax->last = LAST_COLON;
     return at + 1;
@@ -181,14 +178,14 @@ static const char *take_colon(struct json_syntax *syntax, const char *at)
 static const char *take_literal(struct json_syntax *syntax, const char *at)
 {
     if (*at != syntax->literal[syntax->literal_at])
-        return fail_at(syntax, at, JSON_FAULT);
+        return syntax_fail(syntax, at, JSON_FAULT);
     if (syntax->literal[++syntax->literal_at] == '\0') {
         const char first = syntax->literal[0];
         value_ended(syntax, LAST_LITERAL);
         if (!syntax->events->literal(syntax->context, first == 't'   ? JSON_LITERAL_TRUE
                                                       : first == 'f' ? JSON_LITERAL_FALSE
                                                                      : JSON_LITERAL_NULL))
-            return stop(syntax);
+            return syntax_stop(syntax);
     }
     return at + 1;
 }
@@ -261,173 +258,12 @@ static const char *take_number(struct json_syntax *syntax, const char *at, const
     for (; at < end; at++) {
         const int next = number_step(syntax->state, *at);
         if (next == -2)
-            return fail_at(syntax, at, JSON_FAULT);
+            return syntax_fail(syntax, at, JSON_FAULT);
         if (next == -1)
-            return emit_number(syntax, from, at) ? at : stop(syntax);
+            return emit_number(syntax, from, at) ? at : syntax_stop(syntax);
         syntax->state = (enum json_state)next;
     }
-    return keep_cut(syntax, from, (size_t)(end - from)) ? end : stop(syntax);
-}
-
-/* ---- Strings and names ---- */
-
-static bool emit_text(struct json_syntax *syntax, const char *text, size_t count, bool last)
-{
-    return syntax->in_name ? syntax->events->name(syntax->context, text, count, last)
-                           : syntax->events->string(syntax->context, text, count, last);
-}
-
-static bool emit_code(struct json_syntax *syntax, unsigned code)
-{
-    char text[4];
-    size_t count = 0;
-    if (code < 0x80) {
-        text[count++] = (char)code;
-    } else {
-        if (code < 0x800) {
-            text[count++] = (char)(0xc0 | code >> 6);
-        } else {
-            if (code < 0x10000) {
-                text[count++] = (char)(0xe0 | code >> 12);
-            } else {
-                text[count++] = (char)(0xf0 | code >> 18);
-                text[count++] = (char)(0x80 | (code >> 12 & 0x3f));
-            }
-            text[count++] = (char)(0x80 | (code >> 6 & 0x3f));
-        }
-        text[count++] = (char)(0x80 | (code & 0x3f));
-    }
-    return emit_text(syntax, text, count, false);
-}
-
-/* A high surrogate waits for its other half; when something else comes it stands alone. */
-static bool emit_lone(struct json_syntax *syntax)
-{
-    const unsigned high = syntax->high;
-    syntax->high = 0;
-    return high == 0 || emit_code(syntax, high);
-}
-
-static bool emit_escaped(struct json_syntax *syntax, unsigned code)
-{
-    if (syntax->high && code >= 0xdc00 && code <= 0xdfff) {
-        const unsigned whole = 0x10000 + ((syntax->high - 0xd800) << 10) + (code - 0xdc00);
-        syntax->high = 0;
-        return emit_code(syntax, whole);
-    }
-    if (!emit_lone(syntax))
-        return false;
-    if (code >= 0xd800 && code <= 0xdbff) {
-        syntax->high = code;
-        return true;
-    }
-    return emit_code(syntax, code);
-}
-
-/* The first byte at or after `at` that is no plain ASCII of a string, or a place up to seven bytes before it. */
-static const char *skip_plain(const char *at, const char *end)
-{
-    const uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
-    for (; end - at >= 8; at += 8) {
-        uint64_t word;
-        memcpy(&word, at, 8);
-        const uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
-        if (((word - ones * 0x20) | (quote - ones) | (backslash - ones) | word) & tops)
-            break;
-    }
-    return at;
-}
-
-/* The first byte of a UTF-8 sequence decides what the second may be: no overlong forms, no surrogates, nothing beyond U+10FFFF. */
-static bool begin_utf8(struct json_syntax *syntax, unsigned char lead)
-{
-    if (lead < 0xc2 || lead > 0xf4)
-        return false;
-    syntax->utf8_left = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-    syntax->utf8_from = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-    syntax->utf8_to = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-    syntax->state = STATE_UTF8;
-    return true;
-}
-
-static bool step_utf8(struct json_syntax *syntax, unsigned char byte)
-{
-    if (byte < syntax->utf8_from || byte > syntax->utf8_to)
-        return false;
-    syntax->utf8_from = 0x80;
-    syntax->utf8_to = 0xbf;
-    if (--syntax->utf8_left == 0)
-        syntax->state = STATE_STRING;
-    return true;
-}
-
-static const char *take_string(struct json_syntax *syntax, const char *at, const char *end)
-{
-    const char *from = at;
-    if (syntax->high && *at != '\\' && !emit_lone(syntax))
-        return stop(syntax);
-    while (at < end) {
-        if (syntax->state == STATE_UTF8) {
-            if (!step_utf8(syntax, (unsigned char)*at))
-                return fail_at(syntax, at, JSON_FAULT);
-            at++;
-            continue;
-        }
-        at = skip_plain(at, end);
-        if (at == end)
-            break;
-        const unsigned char c = (unsigned char)*at;
-        if (c == '"') {
-            syntax->state = syntax->in_name ? STATE_COLON : STATE_AFTER;
-            syntax->last = LAST_STRING;
-            return emit_text(syntax, from, (size_t)(at - from), true) ? at + 1 : stop(syntax);
-        }
-        if (c == '\\') {
-            syntax->state = STATE_ESCAPE;
-            if (at > from && !emit_text(syntax, from, (size_t)(at - from), false))
-                return stop(syntax);
-            return at + 1;
-        }
-        if (c < 0x20 || (c >= 0x80 && !begin_utf8(syntax, c)))
-            return fail_at(syntax, at, JSON_FAULT);
-        at++;
-    }
-    return emit_text(syntax, from, (size_t)(at - from), false) ? at : stop(syntax);
-}
-
-static const char *take_escape(struct json_syntax *syntax, const char *at)
-{
-    static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
-    if (*at == 'u') {
-        syntax->hex = 0;
-        syntax->hex_left = 4;
-        syntax->state = STATE_HEX;
-        return at + 1;
-    }
-    const char *found = *at ? strchr(escapes, *at) : NULL;
-    if (!found)
-        return fail_at(syntax, at, JSON_FAULT);
-    syntax->state = STATE_STRING;
-    return emit_escaped(syntax, (unsigned char)meanings[found - escapes]) ? at + 1 : stop(syntax);
-}
-
-static const char *take_hex(struct json_syntax *syntax, const char *at)
-{
-    const unsigned char c = (unsigned char)*at, lower = c | 0x20;
-    unsigned digit;
-    if (is_digit(*at))
-        digit = c - '0';
-    else if (lower >= 'a' && lower <= 'f')
-        digit = lower - 'a' + 10u;
-    else
-        return fail_at(syntax, at, JSON_FAULT);
-    syntax->hex = syntax->hex << 4 | digit;
-    if (--syntax->hex_left == 0) {
-        syntax->state = STATE_STRING;
-        if (!emit_escaped(syntax, syntax->hex))
-            return stop(syntax);
-    }
-    return at + 1;
+    return keep_cut(syntax, from, (size_t)(end - from)) ? end : syntax_stop(syntax);
 }
 
 /* ---- The text ---- */
@@ -468,13 +304,13 @@ bool json_syntax_feed(struct json_syntax *syntax, const char *bytes, size_t coun
             break;
         case STATE_STRING:
         case STATE_UTF8:
-            at = take_string(syntax, at, end);
+            at = syntax_string(syntax, at, end);
             break;
         case STATE_ESCAPE:
-            at = take_escape(syntax, at);
+            at = syntax_escape(syntax, at);
             break;
         case STATE_HEX:
-            at = take_hex(syntax, at);
+            at = syntax_hex(syntax, at);
             break;
         case STATE_LITERAL:
             at = take_literal(syntax, at);
@@ -492,7 +328,7 @@ bool json_syntax_end(struct json_syntax *syntax)
     if (syntax->failure != JSON_FINE)
         return false;
     if (syntax->depth == 0 && number_may_end(syntax->state) && !emit_number(syntax, syntax->cut, syntax->cut))
-        return stop(syntax);
+        return syntax_stop(syntax);
     if (syntax->depth == 0 && syntax->state == STATE_AFTER)
         return true;
     syntax->failure = JSON_FAULT;

@@ -56,12 +56,13 @@ static void test_faults(void **state)
         {"{\"input \":[1]}", "unknown-member /input "},
         {"{\"mode\\u0000\":\"full\"}", "unknown-member /mode\\u0000"},
         {"{\"mode\\u0000x\":\"full\",\"mode\":\"full\"}", "unknown-member /mode\\u0000x"},
+        {"{\"a\\u0022\\n\\r\\\\<b>\\u001f~/\":1}", "unknown-member /a\"\n\r\\<b>\037~0~1"},
         {"{\"mode\\ud800\":\"full\"}", "unknown-member /mode\\ud800"},
-        {"{\"\\u0001\":\"\\u0001t0\"}", "unknown-member /\\u0001"},
+        {"{\"\\u0001\":\"\\u0001t0\"}", "unknown-member /\001"},
         {"{\"input\":{\"shape\":[1],\"dat\":[1]}}", "unknown-member /input/dat"},
         {"{\"input\":{\"shape\":[1],\"data\\u0000\":[1]}}", "unknown-member /input/data\\u0000"},
         {"{\"input\":{\"shape\":[1],\"data\":[1],\"order\":\"C\",\"strides\":[1]}}", "unknown-member /input/order"},
-        {"{\"input\":{\"\\u0001\":\"\\u0001t0\",\"shape\":[1],\"data\":[1]}}", "unknown-member /input/\\u0001"},
+        {"{\"input\":{\"\\u0001\":\"\\u0001t0\",\"shape\":[1],\"data\":[1]}}", "unknown-member /input/\001"},
         /* What is no object */
         {"1", "invalid-value "},
         {"\"input\"", "invalid-value "},
@@ -122,6 +123,7 @@ static void test_hints(void **state)
         {"{\"cval\":0}", "fillvalue"},
         {"{\"zzzzzz\":0}", "known are dtype, format"},
         {"{\"inpu\\u0000\":0}", "unknown member \"inpu\\u0000\""},
+        {"{\"in\\nput\":0}", "unknown member \"in\\u000aput\""},
         {"{\"input\":{\"Data\":[1]}}", "did you mean \"data\"?"},
         {"{\"input\":{\"values\":[1]}}", "shape and data"},
     };
