@@ -22,6 +22,14 @@ def power_of_ten(k):
     return (1 << (power.bit_length() + 127)) // power + 1
 
 
+def scale_float32(power, narrow):
+    """2^power / 10^k in units of 2^-60, rounded up; k is that of exponent_of_width in number_write.c."""
+    k = power * 1262611 - (524031 if narrow else 0) >> 22
+    numerator = 2 ** (60 + max(power, 0)) * 10 ** max(-k, 0)
+    denominator = 2 ** max(-power, 0) * 10 ** max(k, 0)
+    return -(-numerator // denominator)
+
+
 def main():
     print("/* SPDX-License-Identifier: MIT */")
     print("/* Written by tools/make_number_tables.py: change that, not this. */")
@@ -33,6 +41,17 @@ def main():
     texts = [f"{{0x{entry >> 64:016x}, 0x{entry & (2 ** 64 - 1):016x}}}," for entry in entries]
     for first in range(0, len(texts), 2):
         print("    " + " ".join(texts[first : first + 2]))
+    print("};")
+    print()
+    print("const uint64_t number_scales_float32[2][256] = {")
+    for narrow in (False, True):
+        # The first exponent is that of the denormals, with the same width as the second; the last stands for no number.
+        scales = [scale_float32(max(biased, 1) - 150, narrow) for biased in range(255)] + [0]
+        texts = [f"0x{scale:016x}," for scale in scales]
+        print("    {")
+        for first in range(0, len(texts), 4):
+            print("        " + " ".join(texts[first : first + 4]))
+        print("    },")
     print("};")
 
 

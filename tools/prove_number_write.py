@@ -53,38 +53,38 @@ def nearest(ratio, limit):
     return d1, q1, -d0
 
 
-def multiplier(k, bits):
-    """The power of ten as number_write.c uses it, and the exact one, both in units of 2^(floor(log2) - bits + 1)."""
-    entry = tables.power_of_ten(k)
-    if bits == 128:
-        used = entry + (k > 55)
-        assert k <= 55 or used % 2**64 != 0  # the low word does not overflow
-    else:
-        used = (entry >> 64) + (entry % 2**64 != 0)
-    exact = Fraction(10) ** k / Fraction(2) ** (floor_log2_of_ten(k) - bits + 1)
-    assert 0 <= used - exact <= 1
-    return used, exact
+def unit_float64(power, k):
+    """What number_write.c multiplies a mantissa by, 2^power / 10^k rounded up a little."""
+    shift = power + floor_log2_of_ten(-k)
+    entry = tables.power_of_ten(-k) + (-k > 55)
+    assert 0 <= shift <= 3 and (-k <= 55 or entry % 2**64 != 0)  # the low word does not overflow
+    return Fraction(entry << shift, 2**127)
 
 
-def prove(name, powers, mantissa_bits, bits, end_bits, slack, half_bits):
-    """Ends are compared in units of 2^-end_bits, and count as equal when they differ by no more than `slack` of these; the
-    fraction is compared with a half in units of 2^-half_bits."""
+def unit_float32(power, k):
+    scale = tables.scale_float32(power, False)
+    assert scale < 2**64
+    return Fraction(scale, 2**60)
+
+
+def prove(name, powers, mantissa_bits, used_unit, end_bits, slack, half_bits, half_slack):
+    """Ends are compared in units of 2^-end_bits, and count as equal when they differ by no more than `slack` of these;
+    likewise the fraction with a half."""
     limit = 2 ** (mantissa_bits + 1)
     least_end, least_half, ties = Fraction(10), Fraction(1), 0
     for power in powers:
         k = floor_log10_of_two(power)
-        shift = power + floor_log2_of_ten(-k)
         half_width = Fraction(2) ** (power - 1) / Fraction(10) ** k
-        assert 0 <= shift <= 3 and Fraction(1, 2) <= half_width < 5
-        used, exact = multiplier(-k, bits)
+        assert Fraction(1, 2) <= half_width < 5
         # How far a product may be above the exact one, in units of 10^k.
-        error = (2**mantissa_bits << (shift + 1)) * (used - exact) / 2**bits
+        error = 2**mantissa_bits * (used_unit(power, k) - 2 * half_width)
+        assert error >= 0
 
         unit = Fraction(1, 2**end_bits)
         above, _, below = (distance and distance * 10 / unit for distance in nearest(half_width / 10, limit))
         least_end = min(least_end, above * unit, below * unit)
         if slack:
-            assert above > slack + 3 and below > slack + 3 and error / unit < 1
+            assert above > slack + 3 and below > slack + 3 and error / unit <= 1
         else:
             # Below: floor(rest) <= floor(width) errs by less than one unit either way. Above: the sum of the two is short by
             # less than two, so an end above the multiple of 10 must be two units above it.
@@ -94,14 +94,16 @@ def prove(name, powers, mantissa_bits, bits, end_bits, slack, half_bits):
             # Both terms are rounded down from the same value (or from one and 10 less it): the error must not carry one of
             # them over a whole unit.
             part = half_width / unit - floor(half_width / unit)
-            assert slack or exact == used or error / unit < part < 1 - error / unit
+            assert slack or error == 0 or error / unit < part < 1 - error / unit
 
         unit = Fraction(1, 2**half_bits)
         above, mantissa, below = nearest(4 * half_width, 2**mantissa_bits)
         above, below = above / 2, below / 2
         least_half = min(least_half, above, below)
-        assert below > error  # nothing below the half is lifted onto it
-        if above + error <= unit and mantissa is not None:
+        assert below > error + half_slack * unit  # nothing below the half is lifted onto it
+        if half_slack:
+            assert error <= unit and above > (half_slack + 1) * unit
+        elif above + error <= unit and mantissa is not None:
             # Taken for the half, which goes to the even side: right only if the odd one is below. There is one such mantissa,
             # since two would differ by one that is nearer still.
             assert above > unit / 2
@@ -111,8 +113,8 @@ def prove(name, powers, mantissa_bits, bits, end_bits, slack, half_bits):
 
 
 def main():
-    prove("float64", range(-1074, 972), 53, 128, 60, 0, 64)
-    prove("float32", range(-149, 105), 24, 64, 32, 2, 33)
+    prove("float64", range(-1074, 972), 53, unit_float64, 60, 0, 64, 0)
+    prove("float32", range(-149, 105), 24, unit_float32, 36, 4, 36, 2)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,10 @@ struct number_power {
 
 extern const struct number_power number_powers[NUMBER_POWER_LAST - NUMBER_POWER_FIRST + 1]; /* of k = first, ... */
 
+/* For a float32 of this biased exponent: 2^power / 10^k in units of 2^-60, rounded up, where 10^k is the power of ten next
+ * below 2^power, or [1] next below three quarters of it. The value of the mantissa's last bit is 2^power. */
+extern const uint64_t number_scales_float32[2][256];
+
 /* floor(log2(10^k)) and floor(log10(2^e)) for every k and e of a double. */
 static inline int number_log2_of_power(int k)
 {

@@ -58,28 +58,25 @@ static struct decimal shortest_float64(uint64_t mantissa, int power, bool narrow
     return (struct decimal){digits, exponent};
 }
 
-/* The same for at most 24 bits, where 64 bits of the power of ten suffice, and comparisons in units of 2^-32: nothing but an
- * end of the interval itself comes within 4 of it. */
-static struct decimal shortest_float32(uint32_t mantissa, int power, bool narrow)
+/* The same for at most 24 bits: the scale comes from a table, and units of 2^-36 do. Nothing but an end of the interval itself
+ * comes within 4 of it, nothing but the half within 2 of the half. */
+static struct decimal shortest_float32(uint32_t mantissa, unsigned biased, bool narrow)
 {
-    const int exponent = exponent_of_width(power, narrow);
-    const struct number_power ten = number_powers[-exponent - NUMBER_POWER_FIRST];
-    const int shift = power + number_log2_of_power(-exponent);
-    const uint64_t high = ten.high + (ten.low != 0);
-    const unsigned __int128 product = (unsigned __int128)((uint64_t)mantissa << (shift + 1)) * high;
-    const uint32_t units = (uint32_t)(product >> 64), last = units % 10;
-    const uint64_t fraction = (uint64_t)product;
-    const uint64_t rest = ((uint64_t)last << 32) + (fraction >> 32);
-    const uint64_t above = high >> (32 - shift), below = above >> narrow;
-    const uint64_t margin = mantissa & 1 ? 0 : 4;
-    const uint64_t nearest = fraction >> 31, half = (uint64_t)1 << 32;
+    const int exponent = exponent_of_width((int)(biased > 0 ? biased : 1) - 150, narrow);
+    const uint64_t scale = number_scales_float32[narrow][biased];
+    const uint64_t product = (uint64_t)(((unsigned __int128)((uint64_t)mantissa << 8) * scale) >> 32);
+    const uint32_t units = (uint32_t)(product >> 36), last = units % 10;
+    const uint64_t fraction = product & (((uint64_t)1 << 36) - 1), half = (uint64_t)1 << 35;
+    const uint64_t rest = ((uint64_t)last << 36) + fraction;
+    const uint64_t above = scale >> 25, below = above >> narrow;
+    const uint64_t odd = (mantissa & 1) * 8;
     uint32_t digits;
-    if (rest + 2 <= below + margin)
+    if (rest + odd <= below + 4)
         digits = units - last;
-    else if (rest + above + margin >= ((uint64_t)10 << 32) + 2)
+    else if (rest + above + 4 >= ((uint64_t)10 << 36) + odd)
         digits = units - last + 10;
     else
-        digits = units + (nearest > half || (nearest == half && (units & 1)) || fraction >> 32 > below);
+        digits = units + (fraction + 4 * (units & 1) > half + 2 || fraction > below);
     return (struct decimal){digits, exponent};
 }
 
@@ -262,8 +259,7 @@ char *number_write_float32(char *out, float value)
     if (magnitude < 0x1p24f && magnitude == (float)(uint32_t)magnitude)
         return write_integral(out, (uint32_t)magnitude);
     const uint32_t fraction = bits & 0x7fffff;
-    const int exponent = (int)(bits >> 23 & 0xff);
-    if (exponent == 0)
-        return write_decimal(out, shortest_float32(fraction, -149, false));
-    return write_decimal(out, shortest_float32(fraction | 0x800000, exponent - 150, fraction == 0 && exponent > 1));
+    const unsigned biased = bits >> 23 & 0xff;
+    const uint32_t mantissa = fraction | (uint32_t)(biased > 0) << 23;
+    return write_decimal(out, shortest_float32(mantissa, biased, fraction == 0 && biased > 1));
 }

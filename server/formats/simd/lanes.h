@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* 64-bit lanes of one instruction set, where it is AVX2 or AVX-512. Sums, logic and shifts are those of the vector extensions of GCC and Clang; here is what
- * these lack: products of the lower halves, masks, and a few conversions. */
+/* 64-bit lanes of one instruction set, where it is AVX2 or AVX-512. Sums, logic and shifts are those of the vector extensions of GCC
+ * and Clang; here is what these lack: products of the lower halves, masks, and a few conversions. */
 #ifndef SERVER_FORMATS_SIMD_LANES_H
 #define SERVER_FORMATS_SIMD_LANES_H
 
@@ -21,6 +21,7 @@ typedef __m256i lanes_mask;
 
 typedef uint64_t lanes __attribute__((vector_size(8 * LANES)));
 typedef double lanes_f64 __attribute__((vector_size(8 * LANES)));
+typedef int32_t lanes_i32 __attribute__((vector_size(8 * LANES))); /* twice as many */
 
 #define LANES_INLINE static inline __attribute__((always_inline, unused))
 
@@ -41,6 +42,29 @@ LANES_INLINE lanes all_lanes(uint64_t value)
     return value - (lanes){0};
 }
 
+/* A constant in every lane, from memory: GCC would make it anew from an immediate wherever it is used, which takes several
+ * instructions. */
+#define ALL(value)                                                                                                     \
+    ({                                                                                                                 \
+        static const uint64_t constant_ = (value);                                                                     \
+        const uint64_t *constant_at_ = &constant_;                                                                     \
+        __asm__("" : "+r"(constant_at_));                                                                              \
+        all_lanes(*constant_at_);                                                                                      \
+    })
+#define ALL_I32(value) ((lanes_i32)ALL((uint64_t)(uint32_t)(value) << 32 | (uint32_t)(value)))
+
+/* Whole numbers below 2^52 to doubles and back: exact. */
+LANES_INLINE lanes_f64 lanes_to_f64(lanes a)
+{
+    const lanes one = ALL((uint64_t)0x433 << 52); /* 2^52, whose last bit counts ones */
+    return (lanes_f64)(a | one) - (lanes_f64)one;
+}
+LANES_INLINE lanes f64_to_lanes(lanes_f64 a) /* rounded to the nearest */
+{
+    const lanes one = ALL((uint64_t)0x433 << 52);
+    return (lanes)(a + (lanes_f64)one) ^ one;
+}
+
 #if defined ISA_avx512
 
 /* The lower 32 bits of each, multiplied. */
@@ -56,17 +80,13 @@ LANES_INLINE lanes_mask lanes_equal(lanes a, lanes b)
 {
     return _mm512_cmpeq_epi64_mask((__m512i)a, (__m512i)b);
 }
+LANES_INLINE lanes_mask lanes_zero(lanes a)
+{
+    return _mm512_testn_epi64_mask((__m512i)a, (__m512i)a);
+}
 LANES_INLINE lanes_mask lanes_equal_f64(lanes_f64 a, lanes_f64 b)
 {
     return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_EQ_OQ);
-}
-LANES_INLINE lanes_mask both_masks(lanes_mask a, lanes_mask b)
-{
-    return a & b;
-}
-LANES_INLINE lanes_mask either_mask(lanes_mask a, lanes_mask b)
-{
-    return a | b;
 }
 LANES_INLINE bool mask_is_full(lanes_mask a)
 {
@@ -77,7 +97,7 @@ LANES_INLINE lanes select_lanes(lanes_mask mask, lanes a, lanes b)
 {
     return (lanes)_mm512_mask_blend_epi64(mask, (__m512i)b, (__m512i)a);
 }
-LANES_INLINE lanes keep_lanes(lanes_mask mask, lanes a)
+LANES_INLINE lanes keep_lanes(lanes_mask mask, lanes a) /* elsewhere 0 */
 {
     return (lanes)_mm512_maskz_mov_epi64(mask, (__m512i)a);
 }
@@ -101,7 +121,6 @@ LANES_INLINE void store_u32(uint32_t *to, lanes a)
 {
     _mm256_storeu_si256((void *)to, _mm512_cvtepi64_epi32((__m512i)a));
 }
-/* 16-bit pieces of each lane. */
 LANES_INLINE lanes multiply_high_u16(lanes a, uint16_t b)
 {
     return (lanes)_mm512_mulhi_epu16((__m512i)a, _mm512_set1_epi16((short)b));
@@ -109,6 +128,27 @@ LANES_INLINE lanes multiply_high_u16(lanes a, uint16_t b)
 LANES_INLINE lanes multiply_u16(lanes a, uint16_t b)
 {
     return (lanes)_mm512_mullo_epi16((__m512i)a, _mm512_set1_epi16((short)b));
+}
+LANES_INLINE lanes_i32 larger_i32(lanes_i32 a, lanes_i32 b)
+{
+    return (lanes_i32)_mm512_max_epi32((__m512i)a, (__m512i)b);
+}
+LANES_INLINE lanes_i32 smaller_i32(lanes_i32 a, lanes_i32 b)
+{
+    return (lanes_i32)_mm512_min_epi32((__m512i)a, (__m512i)b);
+}
+/* x where a is above b, else y */
+LANES_INLINE lanes_i32 select_above_i32(lanes_i32 a, lanes_i32 b, lanes_i32 x, lanes_i32 y)
+{
+    const __mmask16 mask = _mm512_cmpgt_epi32_mask((__m512i)a, (__m512i)b);
+    return (lanes_i32)_mm512_mask_blend_epi32(mask, (__m512i)y, (__m512i)x);
+}
+/* Which byte is the last that is not 0; bytes are at most 9 and not all 0. */
+LANES_INLINE lanes last_byte(lanes a)
+{
+    /* An exponent e of the double is stored as e + 1023, and (e + 1024) / 8 is 128 more than the byte. */
+    const lanes as_double = (lanes)_mm512_cvtepu64_pd((__m512i)a);
+    return ((as_double + ALL((uint64_t)1 << 52)) >> 55) - ALL(128);
 }
 /* Lane i of a, b, c and d side by side at to + 4 * i. */
 LANES_INLINE void store_four(uint64_t *to, lanes a, lanes b, lanes c, lanes d)
@@ -135,24 +175,20 @@ LANES_INLINE lanes multiply_low(lanes a, lanes b)
 }
 LANES_INLINE lanes_mask lanes_above(lanes a, lanes b)
 {
-    const lanes sign = all_lanes((uint64_t)1 << 63);
+    const lanes sign = ALL((uint64_t)1 << 63);
     return _mm256_cmpgt_epi64((__m256i)(a ^ sign), (__m256i)(b ^ sign));
 }
 LANES_INLINE lanes_mask lanes_equal(lanes a, lanes b)
 {
     return _mm256_cmpeq_epi64((__m256i)a, (__m256i)b);
 }
+LANES_INLINE lanes_mask lanes_zero(lanes a)
+{
+    return _mm256_cmpeq_epi64((__m256i)a, _mm256_setzero_si256());
+}
 LANES_INLINE lanes_mask lanes_equal_f64(lanes_f64 a, lanes_f64 b)
 {
     return (__m256i)_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_EQ_OQ);
-}
-LANES_INLINE lanes_mask both_masks(lanes_mask a, lanes_mask b)
-{
-    return a & b;
-}
-LANES_INLINE lanes_mask either_mask(lanes_mask a, lanes_mask b)
-{
-    return a | b;
 }
 LANES_INLINE bool mask_is_full(lanes_mask a)
 {
@@ -195,6 +231,25 @@ LANES_INLINE lanes multiply_u16(lanes a, uint16_t b)
 {
     return (lanes)_mm256_mullo_epi16((__m256i)a, _mm256_set1_epi16((short)b));
 }
+LANES_INLINE lanes_i32 larger_i32(lanes_i32 a, lanes_i32 b)
+{
+    return (lanes_i32)_mm256_max_epi32((__m256i)a, (__m256i)b);
+}
+LANES_INLINE lanes_i32 smaller_i32(lanes_i32 a, lanes_i32 b)
+{
+    return (lanes_i32)_mm256_min_epi32((__m256i)a, (__m256i)b);
+}
+LANES_INLINE lanes_i32 select_above_i32(lanes_i32 a, lanes_i32 b, lanes_i32 x, lanes_i32 y)
+{
+    return (lanes_i32)_mm256_blendv_epi8((__m256i)y, (__m256i)x, _mm256_cmpgt_epi32((__m256i)a, (__m256i)b));
+}
+LANES_INLINE lanes last_byte(lanes a)
+{
+    const lanes upper = a >> 32;
+    const lanes_mask low = lanes_zero(upper);
+    const lanes as_double = (lanes)lanes_to_f64(select_lanes(low, a, upper));
+    return ((as_double + ALL((uint64_t)1 << 52)) >> 55) - select_lanes(low, ALL(128), ALL(124));
+}
 LANES_INLINE void store_four(uint64_t *to, lanes a, lanes b, lanes c, lanes d)
 {
     const __m256i ab0 = _mm256_unpacklo_epi64((__m256i)a, (__m256i)b); /* a0 b0 a2 b2 */
@@ -208,18 +263,5 @@ LANES_INLINE void store_four(uint64_t *to, lanes a, lanes b, lanes c, lanes d)
 }
 
 #endif
-
-/* Whole numbers below 2^52 to doubles and back: exact. */
-LANES_INLINE lanes_f64 lanes_to_f64(lanes a)
-{
-    const lanes one = all_lanes((uint64_t)0x433 << 52); /* 2^52, whose last bit counts ones */
-    return (lanes_f64)(a | one) - (lanes_f64)one;
-}
-LANES_INLINE lanes f64_to_lanes(lanes_f64 a) /* rounded to the nearest */
-{
-    const lanes one = all_lanes((uint64_t)0x433 << 52);
-    return (lanes)(a + (lanes_f64)one) ^ one;
-}
-
 #endif
 #endif

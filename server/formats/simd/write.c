@@ -47,9 +47,9 @@ static char *write_one_i64(char *out, int64_t value)
 
 #else
 
-#include "server/formats/simd/lanes.h"
+#include "server/formats/simd/shortest.h"
 
-enum { BATCH = 32, SLOT_BYTES = 32, SLOT_FIRST = 7 /* of seventeen digits; before and after them are zeros */ };
+enum { BATCH = 64, SLOT_BYTES = 32, SLOT_FIRST = 7 /* of seventeen digits; before and after them are zeros */ };
 
 /* A number of a batch: where its text begins in the slot, how many digits stand before the point, how long the text is, the sign.
  * Above these the exponent (biased, so never 0) of a text that has one, or PLACE_ALONE. */
@@ -59,10 +59,12 @@ enum { EXPONENT_BIAS = 1024 };
 /* An integer of a batch is its eight digits; two marks are where the characters '0' to '9' have set bits anyway. */
 enum { WORD_SIGN = 60, WORD_ALONE = 61 };
 
+/* Each step goes over the whole batch, so that the steps of several numbers overlap in time. */
 struct batch {
     unsigned char slots[BATCH * SLOT_BYTES + SLOT_BYTES];
-    uint32_t places[BATCH];
-    uint64_t words[BATCH];
+    uint64_t high[BATCH], low[BATCH], states[BATCH]; /* struct digits */
+    uint32_t places[BATCH]; /* first what is in `states` */
+    uint64_t words[BATCH], lengths[BATCH];
 };
 
 /* ---- Digits to characters ------------------------------------------------------------------------------------- */
@@ -70,200 +72,73 @@ struct batch {
 /* The eight digits of numbers below 10^8, one in a byte, the first in the lowest. */
 LANES_INLINE lanes spread_digits(lanes number)
 {
-    const lanes fours = multiply_low(number, all_lanes(109951163)) >> 40; /* / 10^4 */
-    const lanes split = fours + ((number - multiply_low(fours, all_lanes(10000))) << 32);
-    const lanes hundreds = multiply_high_u16(split, 20972) >> 5 & all_lanes(UINT64_C(0xff000000ff)); /* / 100 */
+    const lanes fours = multiply_low(number, ALL(109951163)) >> 40; /* / 10^4 */
+    const lanes split = fours + ((number - multiply_low(fours, ALL(10000))) << 32);
+    const lanes hundreds = multiply_high_u16(split, 20972) >> 5 & ALL(UINT64_C(0xff000000ff)); /* / 100 */
     const lanes pairs = hundreds + ((split - multiply_u16(hundreds, 100)) << 16);
     const lanes tens = multiply_high_u16(pairs, 6554); /* / 10 */
     return (pairs << 8) - multiply_u16(tens, 2559); /* tens + (pairs - 10 * tens) * 256 */
 }
 
-/* The place of the last digit that is not 0; numbers are not 0. */
-LANES_INLINE lanes last_nonzero(lanes digits)
+LANES_INLINE void spread_batch(struct batch *batch, size_t count, bool single)
 {
-    const lanes upper = digits >> 32;
-    const lanes_mask low = lanes_equal(upper, all_lanes(0));
-    const lanes_f64 half = lanes_to_f64(select_lanes(low, digits, upper));
-    /* An exponent e of the double is stored as e + 1023, and (e + 1024) / 8 is 128 more than the byte. */
-    const lanes byte = ((lanes)half + all_lanes((uint64_t)1 << 52)) >> 55;
-    return byte - select_lanes(low, all_lanes(128), all_lanes(124));
-}
-
-/* ---- Which digits --------------------------------------------------------------------------------------------- */
-
-/* What both types need to scale mantissa * 2^power: a power of ten, and how far to shift. */
-struct scale {
-    lanes exponent; /* 400 more than that of the unit */
-    lanes ten_high, ten_low;
-    lanes shift; /* of the mantissa, 1 to 4 */
-};
-
-LANES_INLINE struct scale find_scale(lanes biased, uint64_t bias, lanes_mask narrow)
-{
-    struct scale scale;
-    const lanes offset = all_lanes(((uint64_t)400 << 22) - bias * 1262611);
-    scale.exponent = (multiply_low(biased, all_lanes(1262611)) + offset - keep_lanes(narrow, all_lanes(524031))) >> 22;
-    const lanes opposite = all_lanes(800) - scale.exponent; /* 400 more than its negative */
-    const lanes index = (opposite - all_lanes((uint64_t)(400 + NUMBER_POWER_FIRST))) << 1;
-    scale.ten_high = gather_lanes(&number_powers->high, index);
-    scale.ten_low = gather_lanes(&number_powers->low, index);
-    const lanes log2 = (multiply_low(opposite, all_lanes(217706)) + all_lanes((2000 << 16) - 400 * 217706)) >> 16;
-    scale.shift = biased + log2 - all_lanes(bias + 2000 - 1);
-    return scale;
-}
-
-/* Seventeen digits: the first, then twice eight as spread_digits gives them. */
-struct decimals {
-    lanes top, high, low;
-    lanes first; /* how many of them are zeros in front */
-    lanes exponent; /* of the last, biased by 400 */
-    lanes_mask zero, alone;
-    lanes sign;
-};
-
-LANES_INLINE struct decimals find_decimals_f64(const double *values)
-{
-    struct decimals found;
-    const lanes bits = load_lanes(values), one = all_lanes(1);
-    const lanes fraction = bits & all_lanes(((uint64_t)1 << 52) - 1);
-    lanes biased = bits >> 52 & all_lanes(0x7ff);
-    found.sign = bits >> 63;
-    found.zero = lanes_equal(bits << 1, all_lanes(0));
-    found.alone = lanes_above(biased - all_lanes(2), all_lanes(0x7fc)); /* zeros as well, which are told first */
-    biased = select_lanes(found.alone, all_lanes(1023), biased);
-    const lanes_mask narrow = lanes_equal(fraction, all_lanes(0));
-    const struct scale scale = find_scale(biased, 1075, narrow);
-    found.exponent = scale.exponent;
-
-    /* mantissa * power of ten: units and fraction are the upper two of three words. */
-    const lanes scaled = (fraction | all_lanes((uint64_t)1 << 52)) << scale.shift, scaled_high = scaled >> 32;
-    const lanes inexact = keep_lanes(lanes_above(all_lanes(400 - NUMBER_POWER_EXACT_LAST), scale.exponent), one);
-    const lanes ten_low = scale.ten_low + inexact;
-    const lanes low_mask = all_lanes(UINT32_MAX);
-    lanes t = multiply_low(scaled_high, ten_low) + (multiply_low(scaled, ten_low) >> 32);
-    lanes u = multiply_low(scaled, ten_low >> 32) + (t & low_mask);
-    const lanes carried = multiply_low(scaled_high, ten_low >> 32) + (t >> 32) + (u >> 32);
-    const lanes lowest = multiply_low(scaled, scale.ten_high);
-    t = multiply_low(scaled_high, scale.ten_high) + (lowest >> 32);
-    u = multiply_low(scaled, scale.ten_high >> 32) + (t & low_mask);
-    const lanes remaining = (u << 32) + (lowest & low_mask) + carried;
-    const lanes units = multiply_low(scaled_high, scale.ten_high >> 32) + (t >> 32) + (u >> 32) +
-                        keep_lanes(lanes_above(carried, remaining), one);
-
-    /* units = high * 10^8 + low. The quotient of 49 and 19 bits is rounded from half a step above its lower end. */
-    const lanes_f64 quotient = multiply_add(lanes_to_f64(units >> 8), (lanes_f64)all_lanes(0) + 1.0 / 390625,
-                                            (lanes_f64)all_lanes(0) + (0.5 / 390625 - 0.5));
-    lanes high = f64_to_lanes(quotient);
-    lanes low = units - multiply_low(high, all_lanes(100000000));
-    const lanes tens = multiply_low(low, all_lanes(0xcccccccd)) >> 35;
-    const lanes last = low - (tens << 3) - (tens << 1);
-
-    const lanes rest = (last << 60) + (remaining >> 4);
-    const lanes above = scale.ten_high >> (all_lanes(5) - scale.shift);
-    const lanes below = select_lanes(narrow, above >> 1, above);
-    const lanes odd = fraction & one, half = all_lanes((uint64_t)1 << 63);
-    const lanes_mask not_down = lanes_above(rest + odd, below);
-    const lanes_mask not_up = lanes_above(all_lanes((uint64_t)10 << 60) - rest + odd + odd, above + one);
-    const lanes_mask nearer_up =
-        either_mask(lanes_above(remaining, half - (low & one)), lanes_above(remaining >> 4, below));
-    const lanes nearest = low + keep_lanes(nearer_up, one);
-    low -= last;
-    low = select_lanes(not_down, select_lanes(not_up, nearest, low + all_lanes(10)), low);
-    const lanes_mask full = lanes_equal(low, all_lanes(100000000));
-    low = select_lanes(full, all_lanes(0), low);
-    high += keep_lanes(full, one);
-
-    found.top = multiply_low(high, all_lanes(1441151881)) >> 57; /* / 10^8 */
-    found.first = keep_lanes(lanes_equal(found.top, all_lanes(0)), one); /* units have 16 or 17 digits */
-    found.high = spread_digits(high - multiply_low(found.top, all_lanes(100000000)));
-    found.low = spread_digits(low);
-    return found;
-}
-
-LANES_INLINE struct decimals find_decimals_f32(const float *values)
-{
-    struct decimals found;
-    const lanes bits = load_u32(values), one = all_lanes(1);
-    const lanes fraction = bits & all_lanes(0x7fffff);
-    lanes biased = bits >> 23 & all_lanes(0xff);
-    found.sign = bits >> 31;
-    found.zero = lanes_equal(bits << 33, all_lanes(0));
-    found.alone = lanes_above(biased - all_lanes(2), all_lanes(0xfc));
-    biased = select_lanes(found.alone, all_lanes(127), biased);
-    const lanes_mask narrow = lanes_equal(fraction, all_lanes(0));
-    const struct scale scale = find_scale(biased, 150, narrow);
-    found.exponent = scale.exponent - all_lanes(8);
-
-    const lanes scaled = (fraction | all_lanes(0x800000)) << scale.shift;
-    const lanes_mask exact = lanes_equal(scale.ten_low, all_lanes(0));
-    const lanes ten = scale.ten_high + select_lanes(exact, all_lanes(0), one);
-    const lanes lowest = multiply_low(scaled, ten);
-    const lanes upper = multiply_low(scaled, ten >> 32) + (lowest >> 32);
-    const lanes units = upper >> 32;
-    const lanes remaining = upper & all_lanes(UINT32_MAX); /* 2^-32 */
-    const lanes tens = multiply_low(units, all_lanes(0xcccccccd)) >> 35;
-    const lanes last = units - (tens << 3) - (tens << 1);
-
-    const lanes rest = (last << 32) + remaining;
-    const lanes above = ten >> (all_lanes(33) - scale.shift);
-    const lanes below = select_lanes(narrow, above >> 1, above);
-    const lanes margin = (fraction & one) << 2; /* 4 less what number_write.c calls so */
-    const lanes_mask not_down = lanes_above(rest + margin, below + all_lanes(2));
-    const lanes_mask not_up = lanes_above(all_lanes(((uint64_t)10 << 32) - 2) + margin, rest + above);
-    const lanes half = all_lanes((uint64_t)1 << 32);
-    const lanes_mask nearer_up =
-        either_mask(lanes_above((remaining << 1) + ((lowest & all_lanes(UINT32_MAX)) >> 31), half - (units & one)),
-                    lanes_above(remaining, below));
-    const lanes nearest = units + keep_lanes(nearer_up, one);
-    lanes digits = units - last;
-    digits = select_lanes(not_down, select_lanes(not_up, nearest, digits + all_lanes(10)), digits);
-
-    const lanes_mask nine = lanes_above(digits, all_lanes(99999999)); /* 7 to 9 digits */
-    const lanes_mask seven = lanes_above(all_lanes(10000000), digits);
-    found.top = keep_lanes(nine, one);
-    found.first = one - found.top + keep_lanes(seven, one);
-    found.high = spread_digits(digits - keep_lanes(nine, all_lanes(100000000)));
-    found.low = all_lanes(0);
-    return found;
+    const lanes none = {0}, one = ALL(1), characters = ALL(UINT64_C(0x3030303030303030));
+    for (size_t i = 0; i < count; i += LANES) {
+        const lanes digits = load_lanes(batch->high + i);
+        lanes state = load_lanes(batch->states + i);
+        const lanes_mask fixed = lanes_zero(state & ALL(1 << STATE_FIXED));
+        const lanes top = multiply_low(digits, ALL(1441151881)) >> 57; /* / 10^8 */
+        const lanes high = spread_digits(digits - multiply_low(top, ALL(100000000)));
+        const lanes low = single ? none : spread_digits(load_lanes(batch->low + i));
+        lanes first = keep_lanes(lanes_zero(top), one);
+        if (single)
+            first += keep_lanes(lanes_above(ALL(10000000), digits), one);
+        lanes end = ALL(2);
+        lanes last = high;
+        if (!single) {
+            const lanes_mask no_low = lanes_zero(low);
+            last = select_lanes(no_low, high, low);
+            end = select_lanes(no_low, end, ALL(10));
+        }
+        end = select_lanes(lanes_zero(last), one, end + last_byte(last));
+        const lanes whole = state + (first << STATE_FIRST) + (end << STATE_END);
+        state = select_lanes(fixed, whole, state);
+        store_u32(batch->places + i, state);
+        /* A zero, whose state is fixed, must have zeros for digits. */
+        store_four((uint64_t *)(void *)(batch->slots + i * SLOT_BYTES), (top << 56) + characters,
+                   keep_lanes(fixed, high) + characters, keep_lanes(fixed, low) + characters, characters);
+    }
 }
 
 /* ---- Where they go -------------------------------------------------------------------------------------------- */
 
 /* Plain text or with an exponent: the rule of number_write.c. */
-LANES_INLINE void place_decimals(struct batch *batch, size_t at, const struct decimals *found)
+LANES_INLINE void place_batch(struct batch *batch, size_t count)
 {
-    const lanes none = all_lanes(0), one = all_lanes(1);
-    const lanes_mask no_low = lanes_equal(found->low, none), no_high = lanes_equal(found->high, none);
-    const lanes last = last_nonzero(select_lanes(no_low, found->high, found->low));
-    lanes end = last + select_lanes(no_low, all_lanes(2), all_lanes(10)); /* of what is not 0 */
-    end = select_lanes(both_masks(no_low, no_high), one, end);
-    const lanes count = end - found->first;
-    const lanes point = found->exponent - all_lanes(400 - 17) - found->first; /* digits before it; may be negative */
-    const lanes zeros = none - point;
-    const lanes start = found->first + all_lanes(SLOT_FIRST);
+    for (size_t i = 0; i < count; i += 2 * LANES) {
+        const lanes_i32 state = (lanes_i32)load_lanes(batch->places + i), one = ALL_I32(1), none = {0};
+        const lanes_i32 first = state >> STATE_FIRST & ALL_I32(3);
+        const lanes_i32 digits = (state >> STATE_END) - first;
+        const lanes_i32 point = (state & ALL_I32(0x3ff)) - ALL_I32(STATE_EXPONENT_BIAS - 17) - first;
+        const lanes_i32 start = first + ALL_I32(SLOT_FIRST);
 
-    const lanes exponent = (point - count + all_lanes(EXPONENT_BIAS)) << PLACE_EXPONENT;
-    lanes place = start + (count << PLACE_LENGTH) + exponent;
-    /* 0.012: the zeros are those before the digits. */
-    const lanes_mask not_small = lanes_above(zeros, one + keep_lanes(lanes_above(count, all_lanes(7)), one));
-    const lanes small = start - zeros - one + (one << PLACE_POINT) + ((count + zeros + all_lanes(2)) << PLACE_LENGTH);
-    place = select_lanes(not_small, place, small);
-    const lanes_mask fraction = lanes_above(count, point);
-    const lanes length = select_lanes(fraction, count + one, point);
-    const lanes plain = start + (point << PLACE_POINT) + (length << PLACE_LENGTH);
-    const lanes_mask not_plain = lanes_above(point - one, count + one);
-    place = select_lanes(not_plain, place, plain);
-    /* More than sixteen digits before the point would need longer copies. */
-    const lanes_mask far = both_masks(lanes_above(point, all_lanes(16)), lanes_above(all_lanes(20), point));
-    place = select_lanes(either_mask(far, found->alone), all_lanes(1 << PLACE_ALONE), place);
-    const uint64_t zero = (SLOT_FIRST + 1) + (1 << PLACE_POINT) + (1 << PLACE_LENGTH);
-    place = select_lanes(found->zero, all_lanes(zero), place);
-    store_u32(batch->places + at, place + (found->sign << PLACE_SIGN));
+        /* 0.012: the text begins with some of the zeros before the digits. */
+        const lanes_i32 zeros = larger_i32(one - point, none);
+        const lanes_i32 before = point + zeros, all = digits + zeros;
+        const lanes_i32 length = select_above_i32(all, before, all + one, before);
+        const lanes_i32 plain = start - zeros + (before << PLACE_POINT) + (length << PLACE_LENGTH);
+        const lanes_i32 exponent = (point - digits + ALL_I32(EXPONENT_BIAS)) << PLACE_EXPONENT;
+        lanes_i32 place = start + (digits << PLACE_LENGTH) + exponent;
 
-    const lanes characters = all_lanes(UINT64_C(0x3030303030303030));
-    const lanes_mask shown = lanes_equal(keep_lanes(found->zero, one), none);
-    store_four((uint64_t *)(void *)(batch->slots + at * SLOT_BYTES), (found->top << 56) + characters,
-               keep_lanes(shown, found->high) + characters, keep_lanes(shown, found->low) + characters, characters);
+        const lanes_i32 many = (digits + ALL_I32(32 - 8)) >> 5; /* 1 from 8 digits on */
+        const lanes_i32 least = none - one - many;
+        place = select_above_i32(least, point, place, select_above_i32(point, digits + ALL_I32(2), place, plain));
+        /* More than sixteen digits before the point would need longer copies. */
+        const lanes_i32 alone = ALL_I32(1 << PLACE_ALONE);
+        place = select_above_i32(point, ALL_I32(16), select_above_i32(ALL_I32(20), point, alone, place), place);
+        place += (state >> STATE_SIGN & one) << PLACE_SIGN;
+        store_lanes(batch->places + i, (lanes)place);
+    }
 }
 
 static char *write_exponent(char *out, int exponent)
@@ -285,76 +160,121 @@ static char *write_exponent(char *out, int exponent)
 
 /* ---- Integers ------------------------------------------------------------------------------------------------- */
 
-/* Values below 10^8. `exponents`: thousands and the like are shorter with an exponent, so they go alone. */
-LANES_INLINE void place_integers(struct batch *batch, size_t at, lanes number, lanes sign, bool exponents)
+enum integers { INTEGERS_NONE, INTEGERS_LARGE, INTEGERS_SMALL };
+
+/* What is set where an integer of a batch is 10^6 or more, or goes alone. */
+struct integers_seen {
+    lanes large, alone;
+};
+
+/* `exponents`: thousands and the like are shorter with an exponent, so they go alone. */
+LANES_INLINE void place_integers(struct batch *batch, size_t at, lanes number, lanes sign, bool exponents,
+                                 struct integers_seen *seen)
 {
-    lanes word = spread_digits(number) + (sign << WORD_SIGN);
-    if (exponents) {
-        const lanes digits = word & all_lanes(UINT64_C(0x0f0f0f0f0f0f0f0f));
-        const lanes_mask some = lanes_above(digits, all_lanes(0));
-        const lanes_mask three_zeros = lanes_above(all_lanes((uint64_t)1 << 40), digits);
-        word |= keep_lanes(both_masks(some, three_zeros), all_lanes((uint64_t)1 << WORD_ALONE));
+    const lanes digits = spread_digits(number);
+    lanes word = digits + (sign << WORD_SIGN);
+    if (exponents) { /* digits but 0, none of them the last three */
+        const lanes_mask alone = lanes_above(ALL(((uint64_t)1 << 40) - 1), digits - ALL(1));
+        const lanes mark = keep_lanes(alone, ALL((uint64_t)1 << WORD_ALONE));
+        word |= mark;
+        seen->alone |= mark;
     }
+    seen->large |= digits & ALL(0xffff);
     store_lanes(batch->words + at, word);
 }
 
-LANES_INLINE bool place_if_integers_f64(struct batch *batch, size_t at, lanes_f64 values, uint64_t largest)
+/* False where one of the numbers is no integer below the limit. */
+LANES_INLINE bool place_integers_f64(struct batch *batch, size_t at, lanes_f64 values, uint64_t limit,
+                                     struct integers_seen *seen)
 {
-    const lanes sign = (lanes)values >> 63;
-    const lanes magnitude = (lanes)values & all_lanes(INT64_MAX);
+    const lanes magnitude = (lanes)values & ALL(INT64_MAX);
     const lanes number = f64_to_lanes((lanes_f64)magnitude);
     const lanes_mask whole = lanes_equal_f64(lanes_to_f64(number), (lanes_f64)magnitude);
-    const lanes_mask fits = lanes_above((lanes)lanes_to_f64(all_lanes(largest + 1)), magnitude);
-    if (!mask_is_full(both_masks(whole, fits)))
+    if (!mask_is_full(whole & lanes_above(all_lanes(limit), number)))
         return false;
-    place_integers(batch, at, number, sign, true);
+    place_integers(batch, at, number, (lanes)values >> 63, true, seen);
     return true;
+}
+
+/* Small ones once more: text and comma in one word, and how long that is. */
+LANES_INLINE void align_integers(struct batch *batch, size_t count)
+{
+    for (size_t i = 0; i < count; i += LANES) {
+        const lanes word = load_lanes(batch->words + i);
+        const lanes digits = word & ALL(UINT64_C(0x0f0f0f0f0f0f0f0f));
+        const lanes sign = word >> WORD_SIGN;
+        const lanes some = digits | ALL((uint64_t)1 << 56); /* 0 has a digit as well */
+        const lanes skip = last_byte(some & ((lanes){0} - some)) << 3;
+        const lanes length = ALL(64) - skip; /* bits */
+        const lanes text = (digits + ALL(UINT64_C(0x3030303030303030))) >> skip | ALL(',') << length;
+        const lanes minus = ALL('-') & ((lanes){0} - sign);
+        store_lanes(batch->words + i, text << (sign << 3) | minus);
+        store_lanes(batch->lengths + i, (length >> 3) + ALL(1) + sign);
+    }
+}
+
+LANES_INLINE enum integers judge_integers(struct batch *batch, size_t count, const struct integers_seen *seen)
+{
+    if (!mask_is_full(lanes_zero(seen->large | seen->alone)))
+        return INTEGERS_LARGE;
+    align_integers(batch, count);
+    return INTEGERS_SMALL;
 }
 
 /* ---- Batches -------------------------------------------------------------------------------------------------- */
 
-static bool place_integers_f64(struct batch *batch, const double *values, size_t count)
+static enum integers judge_f64(struct batch *batch, const double *values, size_t count)
 {
+    struct integers_seen seen = {0};
     for (size_t i = 0; i < count; i += LANES)
-        if (!place_if_integers_f64(batch, i, (lanes_f64)load_lanes(values + i), 99999999))
-            return false;
-    return true;
+        if (!place_integers_f64(batch, i, (lanes_f64)load_lanes(values + i), 100000000, &seen))
+            return INTEGERS_NONE;
+    return judge_integers(batch, count, &seen);
 }
 
-static bool place_integers_f32(struct batch *batch, const float *values, size_t count)
+static enum integers judge_f32(struct batch *batch, const float *values, size_t count)
 {
+    struct integers_seen seen = {0};
     for (size_t i = 0; i < count; i += LANES)
-        if (!place_if_integers_f64(batch, i, load_f32(values + i), 16777215))
-            return false;
-    return true;
+        if (!place_integers_f64(batch, i, load_f32(values + i), 1 << 24, &seen))
+            return INTEGERS_NONE;
+    return judge_integers(batch, count, &seen);
 }
 
-static bool place_integers_i64(struct batch *batch, const int64_t *values, size_t count)
+static enum integers judge_i64(struct batch *batch, const int64_t *values, size_t count)
 {
+    struct integers_seen seen = {0};
     for (size_t i = 0; i < count; i += LANES) {
         const lanes bits = load_lanes(values + i), sign = bits >> 63;
-        const lanes number = (bits ^ (all_lanes(0) - sign)) + sign;
-        if (!mask_is_full(lanes_above(all_lanes(100000000), number)))
-            return false;
-        place_integers(batch, i, number, sign, false);
+        const lanes number = (bits ^ ((lanes){0} - sign)) + sign;
+        if (!mask_is_full(lanes_above(ALL(100000000), number)))
+            return INTEGERS_NONE;
+        place_integers(batch, i, number, sign, false, &seen);
     }
-    return true;
+    return judge_integers(batch, count, &seen);
 }
 
 static void place_any_f64(struct batch *batch, const double *values, size_t count)
 {
     for (size_t i = 0; i < count; i += LANES) {
-        const struct decimals found = find_decimals_f64(values + i);
-        place_decimals(batch, i, &found);
+        const struct digits found = find_digits_f64(values + i);
+        store_lanes(batch->high + i, found.high);
+        store_lanes(batch->low + i, found.low);
+        store_lanes(batch->states + i, found.state);
     }
+    spread_batch(batch, count, false);
+    place_batch(batch, count);
 }
 
 static void place_any_f32(struct batch *batch, const float *values, size_t count)
 {
     for (size_t i = 0; i < count; i += LANES) {
-        const struct decimals found = find_decimals_f32(values + i);
-        place_decimals(batch, i, &found);
+        const struct digits found = find_digits_f32(values + i);
+        store_lanes(batch->high + i, found.high);
+        store_lanes(batch->states + i, found.state);
     }
+    spread_batch(batch, count, true);
+    place_batch(batch, count);
 }
 
 /* Large integers are written one by one. */
@@ -365,10 +285,18 @@ static void place_any_i64(struct batch *batch, const int64_t *values, size_t cou
         batch->places[i] = 1u << PLACE_ALONE;
 }
 
+static char *put_small(char *out, const struct batch *batch, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++) {
+        memcpy(out, &batch->words[i], 8);
+        out += batch->lengths[i];
+    }
+    return out;
+}
+
 /* `tail`: more than sixteen digits may stand behind the point. */
 #define DEFINE_ROUTINE(suffix, type, tail)                                                                             \
-    static char *put_integers_##suffix(char *out, const struct batch *batch, const type *values, size_t from,          \
-                                       size_t to)                                                                      \
+    static char *put_large_##suffix(char *out, const struct batch *batch, const type *values, size_t from, size_t to)  \
     {                                                                                                                  \
         for (size_t i = from; i < to; i++) {                                                                           \
             uint64_t word = batch->words[i];                                                                           \
@@ -420,17 +348,22 @@ static void place_any_i64(struct batch *batch, const int64_t *values, size_t cou
         for (size_t done = 0; done < count;) {                                                                         \
             const size_t now = count - done < BATCH ? count - done : BATCH;                                            \
             const type *numbers = values + done;                                                                       \
-            if (now % LANES) {                                                                                         \
+            const size_t padded_count = (now + 2 * LANES - 1) / (2 * LANES) * (2 * LANES);                             \
+            if (now < padded_count) {                                                                                  \
                 memcpy(padded, numbers, now * sizeof *numbers);                                                        \
                 numbers = padded;                                                                                      \
             }                                                                                                          \
-            const bool integers = place_integers_##suffix(&batch, numbers, now);                                       \
-            if (!integers)                                                                                             \
-                place_any_##suffix(&batch, numbers, now);                                                              \
+            const enum integers integers = judge_##suffix(&batch, numbers, padded_count);                              \
+            if (integers == INTEGERS_NONE)                                                                             \
+                place_any_##suffix(&batch, numbers, padded_count);                                                     \
             for (size_t from = 0; from < now;) {                                                                       \
                 const size_t to = now - from < rows->left ? now : from + rows->left;                                   \
-                out = integers ? put_integers_##suffix(out, &batch, numbers, from, to)                                 \
-                               : put_any_##suffix(out, &batch, numbers, from, to);                                     \
+                if (integers == INTEGERS_SMALL)                                                                        \
+                    out = put_small(out, &batch, from, to);                                                            \
+                else if (integers == INTEGERS_LARGE)                                                                   \
+                    out = put_large_##suffix(out, &batch, numbers, from, to);                                          \
+                else                                                                                                   \
+                    out = put_any_##suffix(out, &batch, numbers, from, to);                                            \
                 rows->left -= to - from;                                                                               \
                 from = to;                                                                                             \
                 if (rows->left == 0)                                                                                   \
