@@ -25,7 +25,7 @@ enum router_verdict {
 
 enum { ROUTER_ALLOW_MAX = 64 };
 struct router_match {
-    const struct route *route; /* NULL where the path is unknown or none; else the one found, or one of the path's others */
+    const struct route *route; /* NULL where there is no such path; else the one found, or one of the path's others */
     const char *rest; /* what "{...}" stands for, or NULL */
     char allow[ROUTER_ALLOW_MAX]; /* "GET, HEAD, OPTIONS"; "" where the path is unknown */
 };
