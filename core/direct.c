@@ -176,8 +176,12 @@ static void check_tile(const struct convolve_plan *plan, const struct convolve_r
     const size_t all = plan->geometry.output_count, first = tile * layout->plain_outputs;
     const size_t count = all - first < layout->plain_outputs ? all - first : layout->plain_outputs;
     const struct direct_findings *findings = direct_scratch_parts(layout, run->scratch).findings;
-    if (__atomic_load_n(&findings->look_needed, __ATOMIC_RELAXED))
+    const bool look = __atomic_load_n(&findings->look_needed, __ATOMIC_RELAXED);
+    if (look && !plan->slices)
         direct_look_at(plan, run, first, count);
+    for (size_t i = first; look && plan->slices && i < first + count; i++)
+        if (direct_makes(plan, i))
+            direct_look_at(plan, run, i, 1);
     if (!__atomic_load_n(&findings->check_needed, __ATOMIC_RELAXED))
         return;
     for (size_t i = first; i < first + count; i++)

@@ -270,6 +270,13 @@ static void slices_of(const struct convolve_plan *plan, size_t index, size_t *in
     }
 }
 
+bool direct_makes(const struct convolve_plan *plan, size_t index)
+{
+    size_t input_group, kernel_group;
+    slices_of(plan, index, &input_group, &kernel_group);
+    return !plan->slices || plan->slices[kernel_group];
+}
+
 static enum verdict judge_slices(const struct convolve_plan *plan, const struct direct_scratch *scratch,
                                  size_t input_group, size_t kernel_group, double *bound)
 {
@@ -306,7 +313,8 @@ static void judge_all(const struct convolve_plan *plan, const struct direct_scra
             direct_note(&scratch->findings->check_needed);
         else if (verdict != VERDICT_EXACT)
             direct_note_bound(scratch->findings, bound);
-        if (may_overflow(plan, scratch->input_facts + input_group * layout->input_chunks,
+        if ((!plan->slices || plan->slices[kernel_group]) &&
+            may_overflow(plan, scratch->input_facts + input_group * layout->input_chunks,
                          scratch->kernel_facts + kernel_group * layout->kernel_chunks))
             direct_note(&scratch->findings->look_needed);
         if (!next_slices(layout, place))

@@ -77,6 +77,9 @@ double direct_absolute_sum(const struct convolve_plan *plan, const struct convol
 void direct_pack_chunk(const struct convolve_plan *plan, const struct convolve_run *run, size_t chunk);
 void direct_scan_chunk(const struct convolve_plan *plan, const struct convolve_run *run, size_t chunk);
 
+/* Whether the output at row-major `index` is one of this plan's (see plan->slices). */
+bool direct_makes(const struct convolve_plan *plan, size_t index);
+
 /* Joins the chunks' facts, notes the bounds that follow from them, and whether outputs are to be checked one by one. */
 void direct_conclude(const struct convolve_plan *plan, const struct convolve_run *run);
 

@@ -5,6 +5,7 @@
 
 #include "core/choose.h"
 #include "core/direct.h"
+#include "core/separable.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 static const struct plan_method *const methods[] = {
     &direct_method,
+    &separable_method,
 };
 enum { METHOD_COUNT = sizeof methods / sizeof methods[0] };
 
@@ -86,6 +88,15 @@ static bool prepare(struct convolve_plan *plan, const struct convolve_spec *spec
     return false;
 }
 
+/* Whether the kernel's values may yet make a plan of auto one of separable; if so, what that takes. */
+static bool may_separate(const struct convolve_plan *plan, struct plan_sizes *sizes)
+{
+    *sizes = (struct plan_sizes){0};
+    return choose_separable(&plan->spec, &plan->geometry) &&
+           separable_method.accepts(&plan->spec, &plan->geometry, NULL) &&
+           separable_method.measure(&plan->spec, &plan->geometry, sizes);
+}
+
 static uint64_t saturating_add(uint64_t a, uint64_t b)
 {
     return __builtin_add_overflow(a, b, &a) ? UINT64_MAX : a;
@@ -94,6 +105,12 @@ static uint64_t saturating_add(uint64_t a, uint64_t b)
 static uint64_t saturating_multiply(uint64_t a, uint64_t b)
 {
     return __builtin_mul_overflow(a, b, &a) ? UINT64_MAX : a;
+}
+
+static uint64_t bytes_of(const struct plan_sizes *sizes, unsigned threads)
+{
+    return saturating_add(saturating_add(sizes->plan_bytes, sizes->scratch_bytes),
+                          saturating_multiply(sizes->tile_scratch_bytes, threads));
 }
 
 bool convolve_cost(struct convolve_cost *cost, const struct convolve_spec *spec, unsigned threads,
@@ -114,8 +131,10 @@ bool convolve_cost(struct convolve_cost *cost, const struct convolve_spec *spec,
     cost->multiply_adds = plan.geometry.multiply_adds;
     cost->tensor_bytes = saturating_multiply(saturating_add(saturating_add(input, kernel), cost->output_count),
                                              convolve_dtype_bytes(spec->dtype));
-    cost->scratch_bytes = saturating_add(saturating_add(plan.sizes.plan_bytes, plan.sizes.scratch_bytes),
-                                         saturating_multiply(plan.sizes.tile_scratch_bytes, threads));
+    cost->scratch_bytes = bytes_of(&plan.sizes, threads);
+    struct plan_sizes separable;
+    if (may_separate(&plan, &separable) && cost->scratch_bytes < bytes_of(&separable, threads))
+        cost->scratch_bytes = bytes_of(&separable, threads);
     return true;
 }
 
@@ -128,7 +147,16 @@ bool convolve_plan_create(struct convolve_plan **plan, const struct convolve_spe
     *plan = NULL;
     if (!made)
         return fail_memory(error);
-    if (!prepare(made, spec, error) || (!made->geometry.empty && !made->method->create(made, kernel, error))) {
+    if (!prepare(made, spec, error)) {
+        free(made);
+        return false;
+    }
+    struct plan_sizes separable;
+    if (kernel && may_separate(made, &separable)) {
+        made->method = &separable_method; /* which hands on to another where it finds that it cannot */
+        made->sizes = separable;
+    }
+    if (!made->geometry.empty && !made->method->create(made, kernel, error)) {
         free(made);
         return false;
     }

@@ -296,7 +296,7 @@ bool run_plan(const struct convolve_spec *spec, const void *input, const void *k
               uint64_t *state, struct convolve_outcome *outcome, struct convolve_error *error)
 {
     struct convolve_plan *plan;
-    if (!convolve_plan_create(&plan, spec, NULL, error))
+    if (!convolve_plan_create(&plan, spec, kernel, error))
         return false;
     const size_t bytes = convolve_plan_scratch_bytes(plan);
     void *const scratch = allocate_values(CONVOLVE_INT64, bytes / 8 + 8);

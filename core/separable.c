@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: MIT */
+/* The method `separable` as plans see it. What the values of input and kernel tell is gathered by an inner plan of direct, which
+ * only lacks the passes: its stages run around the one that makes the outputs. Where some slices are not separable another
+ * inner plan makes those first. With fewer than two axes that have taps, direct's pass is the one pass there is.
+ *
+ * How far an output may be off. Pass i multiplies by factor f_i, in chains of N_i steps (a complex factor takes two chains of
+ * n taps and a sum: 2n covers it). Let F_i be the sum of |f_i|, u the unit roundoff, B_i what bounds the computed values after
+ * pass i and E_i their distance from the exact passes over exact values; B_0 = M, the largest input, E_0 = 0. As for direct,
+ * a chain over values up to B is within ((1+u)^N - 1)*F*B + N*tiny*(1+u)^N of its exact sum. The exact sum over computed values
+ * differs from that over exact ones by no more than F*E. So
+ *
+ *     E_i <= F_i*E_(i-1) + expm1(N_i*u)*F_i*B_(i-1) + N_i*tiny*exp(N_i*u)
+ *     B_i <= exp(N_i*u)*(F_i*B_(i-1) + N_i*tiny)
+ *
+ * The product of the factors misses the kernel by no more than `missing` in sum, which costs M*missing: the bound is
+ * E_m + M*missing, of complex values sqrt(2) times that, since each part is so close. */
+#include "core/separable.h"
+
+#include "core/choose.h"
+#include "core/direct.h"
+#include "core/direct_state.h"
+#include "core/separable_state.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLACK (1 + 0x1p-40)
+
+/* Beside the facts' scratch. */
+struct separable_findings {
+    uint64_t recheck; /* values so large that sums may overflow on the way to an output that does not */
+};
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t most(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- The bound -------------------------------------------------------------------------------------------------------- */
+
+static double separable_bound(const void *maker, size_t slice, double largest)
+{
+    const struct separable_state *const state = maker;
+    const struct separable_layout *const layout = &state->layout;
+    const struct factors *const factors = &state->factors[slice];
+    const double u = direct_state(&state->facts)->unit_roundoff, tiny = direct_state(&state->facts)->tiny;
+    double error = 0, values = largest;
+    for (unsigned i = 0; i < layout->axis_count; i++) {
+        const double n = (double)layout->axis[i].taps * (factors->complex[i] ? 2 : 1), sum = factors->sum[i];
+        error = sum * error + expm1(n * u) * sum * values + n * tiny * exp(n * u);
+        values = exp(n * u) * (sum * values + n * tiny);
+    }
+    const double bound = (error + largest * factors->missing) * SLACK * (layout->parts == 2 ? 1.4142135623730952 : 1);
+    return bound < DBL_MAX ? bound : DBL_MAX;
+}
+
+/* Whether the bound is no worse than direct's. */
+static bool keeps_bound(const struct convolve_plan *plan, const struct separable_state *state, size_t slice)
+{
+    const double steps = (double)plan->geometry.tap_count * state->layout.parts;
+    const double direct = expm1(steps * direct_state(&state->facts)->unit_roundoff) * state->factors[slice].kernel_sum;
+    return separable_bound(state, slice, 1) <= direct * (state->layout.parts == 2 ? 1.4142135623730952 : 1);
+}
+
+/* ---- Creation --------------------------------------------------------------------------------------------------------- */
+
+static bool separable_accepts(const struct convolve_spec *spec, const struct geometry *geometry,
+                              struct convolve_error *error)
+{
+    struct separable_layout layout;
+    if (geometry->exchanged)
+        return convolve_fail(error, "invalid-value", "/method",
+                             "input and kernel have changed places, where only method direct can do it");
+    if (separable_axis_count(geometry) >= 2 && !separable_layout_derive(&layout, spec, geometry))
+        return convolve_fail(error, "invalid-value", "/method",
+                             "the kernel is too long for separable passes: try method direct or fft");
+    return true;
+}
+
+static const struct plan_method *rest_method(const struct convolve_spec *spec, const struct geometry *geometry)
+{
+    return plan_method_find(choose_method(spec, geometry));
+}
+
+/* The arrays that follow the state, and the state itself. */
+static bool state_bytes(const struct separable_layout *layout, size_t *bytes)
+{
+    size_t values;
+    *bytes = 0;
+    return !__builtin_mul_overflow(layout->factor_taps, layout->parts, &values) &&
+           !__builtin_mul_overflow(values, layout->kernel_groups, &values) &&
+           plan_size_add(bytes, 1, sizeof(struct separable_state)) &&
+           plan_size_add(bytes, layout->kernel_groups, sizeof(bool)) &&
+           plan_size_add(bytes, layout->kernel_groups, sizeof(bool)) &&
+           plan_size_add(bytes, layout->kernel_groups, sizeof(struct factors)) &&
+           plan_size_add(bytes, layout->chunk_taps, sizeof(ptrdiff_t)) &&
+           plan_size_add(bytes, values, layout->element_bytes);
+}
+
+static bool separable_measure(const struct convolve_spec *spec, const struct geometry *geometry,
+                              struct plan_sizes *sizes)
+{
+    struct separable_layout layout = {.kernel_groups = 1};
+    struct plan_sizes facts, rest = {0};
+    const bool alone = separable_axis_count(geometry) < 2;
+    if (!direct_method.measure(spec, geometry, &facts) || (!alone && !separable_layout_derive(&layout, spec, geometry)))
+        return false;
+    if (!alone && layout.kernel_groups > 1 && spec->method == CONVOLVE_AUTO &&
+        !rest_method(spec, geometry)->measure(spec, geometry, &rest))
+        return false;
+    size_t unit = 0;
+    *sizes = (struct plan_sizes){0};
+    if (!state_bytes(&layout, &sizes->plan_bytes) || (!alone && !separable_unit_scratch(&layout, &unit)))
+        return false;
+    sizes->tile_scratch_bytes = most(most(facts.tile_scratch_bytes, rest.tile_scratch_bytes), unit);
+    return plan_size_add(&sizes->plan_bytes, facts.plan_bytes, 1) &&
+           plan_size_add(&sizes->plan_bytes, rest.plan_bytes, 1) &&
+           plan_size_add(&sizes->scratch_bytes, facts.scratch_bytes, 1) &&
+           plan_size_add(&sizes->scratch_bytes, 1, sizeof(struct separable_findings)) &&
+           plan_size_add(&sizes->scratch_bytes, rest.scratch_bytes, 1);
+}
+
+/* An inner plan for the same request, by another method. */
+static bool create_inner(struct convolve_plan *inner, const struct convolve_plan *plan,
+                         const struct plan_method *method, const void *kernel, struct convolve_error *error)
+{
+    *inner = *plan;
+    inner->spec.method = method->id;
+    inner->sizes = (struct plan_sizes){0};
+    inner->state = NULL;
+    method->measure(&inner->spec, &inner->geometry, &inner->sizes); /* separable_measure has seen it succeed */
+    inner->method = method;
+    if (method->create(inner, kernel, error))
+        return true;
+    inner->method = NULL;
+    return false;
+}
+
+static void separable_destroy(struct convolve_plan *plan)
+{
+    struct separable_state *const state = plan->state;
+    if (state->facts.method)
+        state->facts.method->destroy(&state->facts);
+    if (state->rest.method)
+        state->rest.method->destroy(&state->rest);
+    free(state);
+}
+
+static void place_arrays(struct separable_state *state)
+{
+    const struct separable_layout *layout = &state->layout;
+    unsigned char *cursor = (unsigned char *)state;
+    plan_scratch_take(&cursor, 1, sizeof *state);
+    state->mine = plan_scratch_take(&cursor, layout->kernel_groups, sizeof(bool));
+    state->others = plan_scratch_take(&cursor, layout->kernel_groups, sizeof(bool));
+    state->factors = plan_scratch_take(&cursor, layout->kernel_groups, sizeof(struct factors));
+    state->offsets = plan_scratch_take(&cursor, layout->chunk_taps, sizeof(ptrdiff_t));
+    for (size_t slice = 0; slice < layout->kernel_groups; slice++)
+        for (unsigned i = 0; i < layout->axis_count; i++) {
+            const size_t bytes = layout->axis[i].taps * layout->element_bytes;
+            state->factors[slice].real[i] = cursor;
+            state->factors[slice].imag[i] = cursor + (layout->parts == 2 ? bytes : 0);
+            cursor += bytes * layout->parts;
+        }
+}
+
+static void fill_offsets(struct separable_state *state)
+{
+    const struct separable_layout *layout = &state->layout;
+    const struct separable_axis *row = &layout->axis[layout->axis_count - 1];
+    if (!layout->row_pass || (layout->slots == 0 && row->dilation * layout->cell == 1)) {
+        state->offsets = NULL;
+        return;
+    }
+    for (size_t k = 0; k < layout->chunk_taps; k++) {
+        size_t at = k * row->dilation;
+        if (layout->slots > 0)
+            at = k % layout->slots * layout->slot_cells + at / row->stride;
+        state->offsets[k] = (ptrdiff_t)(at * layout->cell);
+    }
+}
+
+static struct factors_slice slice_of(const struct convolve_plan *plan, const void *kernel, size_t slice)
+{
+    const struct geometry *geometry = &plan->geometry;
+    struct factors_slice found = {.dtype = plan->spec.dtype, .conjugated = geometry->conjugated};
+    size_t element = 0, taps_axis = separable_axis_count(geometry);
+    found.axis_count = (unsigned)taps_axis;
+    for (unsigned i = geometry->rank; i-- > 0;) {
+        const struct geometry_axis *axis = &geometry->axis[i];
+        if (axis->convolved && axis->kernel > 1) {
+            taps_axis--;
+            found.taps[taps_axis] = axis->kernel;
+            found.pitch[taps_axis] = geometry->flipped ? -(ptrdiff_t)axis->kernel_pitch : (ptrdiff_t)axis->kernel_pitch;
+            element += geometry->flipped ? (axis->kernel - 1) * axis->kernel_pitch : 0;
+        } else if (!axis->convolved && axis->kernel_pitch != 0) {
+            element += slice % axis->kernel * axis->kernel_pitch;
+            slice /= axis->kernel;
+        }
+    }
+    found.values = (const unsigned char *)kernel + element * convolve_dtype_bytes(plan->spec.dtype);
+    return found;
+}
+
+/* Finds the factors of every slice that has some. Returns the number of those; without memory false, and an error. */
+static bool find_slices(const struct convolve_plan *plan, struct separable_state *state, const void *kernel,
+                        size_t *count, struct convolve_error *error)
+{
+    const bool choosing = plan->spec.method == CONVOLVE_AUTO && plan->spec.max_error_given;
+    size_t bytes, taps[CONVOLVE_RANK_MAX];
+    double product_most = 0;
+    *count = 0;
+    for (unsigned i = 0; i < state->layout.axis_count; i++)
+        taps[i] = state->layout.axis[i].taps;
+    void *const work = factors_work_bytes(taps, state->layout.axis_count, &bytes) ? malloc(bytes) : NULL;
+    if (!work)
+        return convolve_fail(error, "overloaded", "", "out of memory");
+    for (size_t slice = 0; slice < state->layout.kernel_groups; slice++) {
+        const struct factors_slice values = slice_of(plan, kernel, slice);
+        struct factors *const factors = &state->factors[slice];
+        state->mine[slice] = factors_find(factors, &values, work) && (!choosing || keeps_bound(plan, state, slice));
+        state->others[slice] = !state->mine[slice];
+        *count += state->mine[slice];
+        double product = 1;
+        for (unsigned i = 0; i < state->layout.axis_count && state->mine[slice]; i++)
+            product *= factors->sum[i];
+        product_most = state->mine[slice] ? fmax(product_most, product) : product_most;
+    }
+    free(work);
+    state->largest = (state->layout.element == DIRECT_F32 ? (double)FLT_MAX : DBL_MAX) / 4 / fmax(product_most, 1);
+    return true;
+}
+
+/* The facts are bounded as the passes are. */
+static void take_facts(struct separable_state *state)
+{
+    struct direct_state *const direct = state->facts.state;
+    direct->bound = separable_bound;
+    direct->maker = state;
+}
+
+static bool fail_slice(const struct separable_state *state, struct convolve_error *error)
+{
+    size_t slice = 0;
+    while (state->mine[slice])
+        slice++;
+    if (state->layout.kernel_groups == 1)
+        return convolve_fail(error, "invalid-value", "/method",
+                             "the kernel is not separable: it is no outer product of one factor per axis%s",
+                             state->layout.element == DIRECT_U64 ? " of integers below 2^62" : "");
+    return convolve_fail(error, "invalid-value", "/method",
+                         "slice %zu of the kernel is not separable: it is no outer product of one factor per axis%s",
+                         slice, state->layout.element == DIRECT_U64 ? " of integers below 2^62" : "");
+}
+
+/* Nothing is separable, and the method was not named: the plan becomes one of another method. */
+static bool become(struct convolve_plan *plan, const struct plan_method *method, const void *kernel,
+                   struct convolve_error *error)
+{
+    plan->method = method;
+    plan->sizes = (struct plan_sizes){0};
+    method->measure(&plan->spec, &plan->geometry, &plan->sizes);
+    return method->create(plan, kernel, error);
+}
+
+static bool create_passes(struct convolve_plan *plan, struct separable_state *state, const void *kernel, size_t *mine,
+                          struct convolve_error *error)
+{
+    const bool named = plan->spec.method != CONVOLVE_AUTO;
+    separable_layout_derive(&state->layout, &plan->spec, &plan->geometry); /* separable_measure has seen it succeed */
+    place_arrays(state);
+    fill_offsets(state);
+    if (!kernel)
+        return convolve_fail(error, "invalid-value", "/method",
+                             "whether a kernel is separable depends on its values, which are not known");
+    if (!find_slices(plan, state, kernel, mine, error))
+        return false;
+    take_facts(state);
+    if (*mine == state->layout.kernel_groups || *mine == 0)
+        return !named || *mine > 0 || fail_slice(state, error);
+    if (named)
+        return fail_slice(state, error);
+    if (!create_inner(&state->rest, plan, rest_method(&plan->spec, &plan->geometry), kernel, error))
+        return false;
+    state->facts.slices = state->mine;
+    state->rest.slices = state->others;
+    return true;
+}
+
+static bool separable_create(struct convolve_plan *plan, const void *kernel, struct convolve_error *error)
+{
+    struct separable_state *const state = aligned_alloc(CONVOLVE_ALIGNMENT, plan->sizes.plan_bytes);
+    size_t mine = 1;
+    if (!state)
+        return convolve_fail(error, "overloaded", "", "out of memory");
+    memset(state, 0, plan->sizes.plan_bytes);
+    plan->state = state;
+    if (!create_inner(&state->facts, plan, &direct_method, kernel, error) ||
+        (separable_axis_count(&plan->geometry) >= 2 && !create_passes(plan, state, kernel, &mine, error))) {
+        separable_destroy(plan);
+        return false;
+    }
+    if (mine > 0)
+        return true;
+    separable_destroy(plan);
+    return become(plan, rest_method(&plan->spec, &plan->geometry), kernel, error);
+}
+
+/* ---- Stages ----------------------------------------------------------------------------------------------------------- */
+
+enum stage { STAGE_PACK, STAGE_PASSES, STAGE_CONCLUDE, STAGE_CHECK, STAGE_COUNT };
+
+static bool is_alone(const struct separable_state *state)
+{
+    return state->layout.axis_count == 0;
+}
+
+static unsigned rest_stages(const struct separable_state *state)
+{
+    return state->rest.method ? state->rest.method->stage_count(&state->rest) : 0;
+}
+
+static struct convolve_run rest_run(const struct separable_state *state, const struct convolve_run *run)
+{
+    struct convolve_run inner = *run;
+    unsigned char *cursor = run->scratch;
+    plan_scratch_take(&cursor, state->facts.sizes.scratch_bytes, 1);
+    plan_scratch_take(&cursor, 1, sizeof(struct separable_findings));
+    inner.scratch = cursor;
+    return inner;
+}
+
+static struct separable_findings *findings_of(const struct separable_state *state, const struct convolve_run *run)
+{
+    unsigned char *cursor = run->scratch;
+    plan_scratch_take(&cursor, state->facts.sizes.scratch_bytes, 1);
+    return plan_scratch_take(&cursor, 1, sizeof(struct separable_findings));
+}
+
+static unsigned separable_stage_count(const struct convolve_plan *plan)
+{
+    const struct separable_state *const state = separable_state(plan);
+    return is_alone(state) ? state->facts.method->stage_count(&state->facts) : rest_stages(state) + STAGE_COUNT;
+}
+
+static size_t separable_tile_count(const struct convolve_plan *plan, unsigned stage)
+{
+    const struct separable_state *const state = separable_state(plan);
+    const unsigned before = rest_stages(state);
+    if (is_alone(state))
+        return state->facts.method->tile_count(&state->facts, stage);
+    if (stage < before)
+        return state->rest.method->tile_count(&state->rest, stage);
+    switch ((enum stage)(stage - before)) {
+    case STAGE_PACK:
+        return state->facts.method->tile_count(&state->facts, 0);
+    case STAGE_PASSES:
+        return state->layout.tile_count;
+    case STAGE_CHECK:
+        return direct_state(&state->facts)->layout.plain_tile_count;
+    default:
+        return 1;
+    }
+}
+
+/* Each tile looks at its share of the input, which is about what it reads anyway. */
+static void scan_share(const struct separable_state *state, const struct convolve_run *run, size_t tile)
+{
+    const struct direct_layout *layout = &direct_state(&state->facts)->layout;
+    const size_t chunks = layout->input_groups * layout->input_chunks, tiles = state->layout.tile_count;
+    const size_t each = chunks / tiles, more = chunks % tiles; /* the first `more` tiles take one more */
+    const size_t first = tile * each + least(tile, more), count = each + (tile < more);
+    for (size_t chunk = first; chunk < first + count; chunk++)
+        direct_scan_chunk(&state->facts, run, chunk);
+}
+
+static void passes_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile,
+                        void *tile_scratch)
+{
+    const struct separable_state *const state = separable_state(plan);
+    const struct separable_layout *const layout = &state->layout;
+    const size_t first = tile * layout->units_per_tile;
+    for (size_t unit = first; unit < layout->unit_count && unit < first + layout->units_per_tile; unit++)
+        separable_run_unit(plan, run, unit, tile_scratch);
+    scan_share(state, run, tile);
+}
+
+static bool all_finite(const struct convolve_plan *plan, const struct separable_layout *layout, const void *value)
+{
+    return layout->element == DIRECT_F32 ? plan->routines->finite_f32(value, layout->parts)
+                                         : plan->routines->finite_f64(value, layout->parts);
+}
+
+static void conclude(const struct convolve_plan *plan, const struct convolve_run *run)
+{
+    const struct separable_state *const state = separable_state(plan);
+    const struct direct_layout *const layout = &direct_state(&state->facts)->layout;
+    const struct direct_scratch scratch = direct_scratch_parts(layout, run->scratch);
+    struct separable_findings *const findings = findings_of(state, run);
+    direct_conclude(&state->facts, run);
+    findings->recheck = 0;
+    for (size_t group = 0; group < layout->input_groups; group++)
+        findings->recheck |= scratch.input_facts[group * layout->input_chunks].largest > state->largest;
+    if (findings->recheck)
+        direct_note(&scratch.findings->look_needed);
+}
+
+/* An output that is not finite is made again as direct makes it, which overflows less often. Where nothing overflows the window
+ * has a NaN or an infinity, and direct's output is not finite either: then this one stays. */
+static void recheck_output(const struct convolve_plan *plan, const struct convolve_run *run, size_t index)
+{
+    const struct separable_state *const state = separable_state(plan);
+    const struct separable_layout *const layout = &state->layout;
+    const size_t bytes = layout->element_bytes * layout->parts;
+    unsigned char *const output = (unsigned char *)run->output + index * bytes;
+    unsigned char before[16];
+    memcpy(before, output, bytes);
+    if (!direct_makes(&state->facts, index) || all_finite(plan, layout, output))
+        return;
+    direct_plain_output(&state->facts, run, index);
+    if (!all_finite(plan, layout, output))
+        memcpy(output, before, bytes);
+}
+
+static void check_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
+{
+    const struct separable_state *const state = separable_state(plan);
+    const struct direct_layout *const layout = &direct_state(&state->facts)->layout;
+    const unsigned check = state->facts.method->stage_count(&state->facts) - 1;
+    const size_t first = tile * layout->plain_outputs;
+    const size_t end = first + least(layout->plain_outputs, plan->geometry.output_count - first);
+    if (findings_of(state, run)->recheck && layout->element != DIRECT_U64)
+        for (size_t i = first; i < end; i++)
+            recheck_output(plan, run, i);
+    state->facts.method->run_tile(&state->facts, run, check, tile, NULL);
+}
+
+static void separable_run_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage,
+                               size_t tile, void *tile_scratch)
+{
+    const struct separable_state *const state = separable_state(plan);
+    const unsigned before = rest_stages(state);
+    if (is_alone(state)) {
+        state->facts.method->run_tile(&state->facts, run, stage, tile, tile_scratch);
+        return;
+    }
+    if (stage < before) {
+        const struct convolve_run inner = rest_run(state, run);
+        state->rest.method->run_tile(&state->rest, &inner, stage, tile, tile_scratch);
+        return;
+    }
+    switch ((enum stage)(stage - before)) {
+    case STAGE_PACK:
+        state->facts.method->run_tile(&state->facts, run, 0, tile, tile_scratch);
+        break;
+    case STAGE_PASSES:
+        passes_tile(plan, run, tile, tile_scratch);
+        break;
+    case STAGE_CONCLUDE:
+        conclude(plan, run);
+        break;
+    default:
+        check_tile(plan, run, tile);
+    }
+}
+
+/* ---- What came out ---------------------------------------------------------------------------------------------------- */
+
+static bool separable_finish(const struct convolve_plan *plan, const struct convolve_run *run,
+                             struct convolve_outcome *outcome, struct convolve_error *error)
+{
+    const struct separable_state *const state = separable_state(plan);
+    if (!state->facts.method->finish(&state->facts, run, outcome, error))
+        return false;
+    if (!state->rest.method)
+        return true;
+    const struct convolve_run inner = rest_run(state, run);
+    struct convolve_outcome rest = {0};
+    if (!state->rest.method->finish(&state->rest, &inner, &rest, error))
+        return false;
+    if (rest.nonfinite && (!outcome->nonfinite || rest.nonfinite_index < outcome->nonfinite_index))
+        outcome->nonfinite_index = rest.nonfinite_index;
+    outcome->nonfinite |= rest.nonfinite;
+    /* NaN wins. */
+    if (!(rest.error_bound <= outcome->error_bound) && !isnan(outcome->error_bound))
+        outcome->error_bound = rest.error_bound;
+    return true;
+}
+
+static double separable_predict(const struct convolve_plan *plan, const struct convolve_run *run)
+{
+    const struct separable_state *const state = separable_state(plan);
+    const double bound = state->facts.method->predict(&state->facts, run);
+    if (!state->rest.method)
+        return bound;
+    const struct convolve_run inner = rest_run(state, run);
+    const double rest = state->rest.method->predict ? state->rest.method->predict(&state->rest, &inner) : (double)NAN;
+    return isnan(bound) || isnan(rest) ? (double)NAN : fmax(bound, rest);
+}
+
+const struct plan_method separable_method = {
+    .id = CONVOLVE_SEPARABLE,
+    .accepts = separable_accepts,
+    .measure = separable_measure,
+    .create = separable_create,
+    .destroy = separable_destroy,
+    .stage_count = separable_stage_count,
+    .tile_count = separable_tile_count,
+    .run_tile = separable_run_tile,
+    .finish = separable_finish,
+    .predict = separable_predict,
+};
