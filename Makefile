@@ -148,27 +148,24 @@ $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/libserver.a $(
 fuzz: fuzzers
 	$(Q)tools/fuzz.sh build/fuzz $(SECONDS) $(FUZZ_SOURCES:%.c=%)
 
-# ---- Bench: every program of tests/bench ---------------------------------------------------------------------------------
-BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
-BENCH_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_bench.c,$(wildcard tests/bench/*.c)))
-# Peers in C++ are left out where there is no compiler for them. They are built for this machine, ours never are.
-ifneq ($(shell command -v $(CXX)),)
-BENCH_HELPERS += $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/bench/*.cc))
-BENCH_LIBS := $(shell $(PKG_CONFIG) --libs simdjson 2>/dev/null) -lstdc++
-endif
+# ---- Bench: each program prints its own table; peers in C++ are built where there is a compiler for it ---------------------
+BENCH_SOURCES := tests/bench/http_bench.c tests/bench/wire_bench.c tests/bench/bench_core.c
+BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard $(BENCH_SOURCES)))
+CXX_FOUND := $(shell command -v $(CXX) 2>/dev/null)
+WIRE_PEERS := $(BUILD)/tests/bench/wire_peer_cjson.o $(if $(CXX_FOUND),$(BUILD)/tests/bench/wire_peers.o)
+$(BUILD)/tests/bench/wire_bench: $(WIRE_PEERS)
+$(BENCH_PROGRAMS): %: %.o $(BUILD)/libserver.a $(BUILD)/libconvolve.a
+	@echo "  LINK    $@"
+	$(Q)$(if $(filter %wire_peers.o,$^),$(CXX),$(CC)) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcurl $(SERVER_LIBS) $(if $(filter %wire_peers.o,$^),$(shell $(PKG_CONFIG) --libs simdjson 2>/dev/null))
 $(BUILD)/tests/bench/%.o: tests/bench/%.cc Makefile
 	@mkdir -p $(@D)
 	@echo "  CXX     $<"
-	$(Q)$(CXX) $(CPPFLAGS_ALL) -std=c++20 -O3 -march=native -fPIC -MMD -MP -c $< -o $@
-$(BUILD)/tests/bench/%_bench: $(BUILD)/tests/bench/%_bench.o $(BENCH_HELPERS) $(BUILD)/libserver.a $(BUILD)/libconvolve.a
-	@echo "  LINK    $@"
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lcurl $(SERVER_LIBS) $(BENCH_LIBS)
-
-bench-wire: $(BUILD)/tests/bench/wire_bench
-	$(Q)$<
+	$(Q)$(CXX) $(CPPFLAGS_ALL) -std=c++17 $(OPTIMIZE) -g -MMD -MP -c $< -o $@
 
 bench: $(BENCH_PROGRAMS) $(BUILD)/convolved
-	$(Q)tests/bench/run $(BUILD) $(BENCH_PROGRAMS)
+	$(Q)$(BUILD)/tests/bench/http_bench $(BUILD)/convolved
+	$(Q)$(BUILD)/tests/bench/wire_bench
+	$(Q)$(BUILD)/tests/bench/bench_core
 
 # ---- Install -------------------------------------------------------------------------------------------------------------
 VERSION = $(shell sed -n 's/^.define CONVOLVED_VERSION "\(.*\)"/\1/p' server/daemon.h)
