@@ -139,7 +139,8 @@ static void buckets_hold_a_second(void **state)
 
 static void clients_are_counted_behind_trusted_proxies(void **state)
 {
-    char *proxies[] = {"10.0.0.0/8", "::1", "192.0.2.7"};
+    char network[] = "10.0.0.0/8", loopback[] = "::1", single[] = "192.0.2.7";
+    char *proxies[] = {network, loopback, single};
     const struct config config = {.trusted_proxies = {3, proxies}};
     static const struct {
         const char *name, *peer, *forwarded, *client;
@@ -171,7 +172,7 @@ static void clients_are_counted_behind_trusted_proxies(void **state)
 
 static void origins_are_whole_strings(void **state)
 {
-    char *listed[] = {"http://a.example"}, *all[] = {"*"};
+    char example[] = "http://a.example", star[] = "*", *listed[] = {example}, *all[] = {star};
     const struct config some = {.cors_origins = {1, listed}}, any = {.cors_origins = {1, all}}, none = {0};
     (void)state;
 
