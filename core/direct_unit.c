@@ -162,16 +162,20 @@ static void find_bases(struct unit *u, size_t rows)
 static void fill_constant(const struct unit *u, unsigned char *out, size_t elements)
 {
     const struct convolve_scalar fill = u->plan->spec.fillvalue;
-    const unsigned parts = u->layout->parts;
+    const unsigned odd = u->layout->parts - 1; /* the imaginary parts */
     switch (u->layout->element) {
-    case DIRECT_F32:
+    case DIRECT_F32: {
+        const float pair[2] = {(float)fill.real, (float)fill.imag};
         for (size_t i = 0; i < elements; i++)
-            ((float *)out)[i] = (float)(i % parts ? fill.imag : fill.real);
+            ((float *)out)[i] = pair[i & odd];
         break;
-    case DIRECT_F64:
+    }
+    case DIRECT_F64: {
+        const double pair[2] = {fill.real, fill.imag};
         for (size_t i = 0; i < elements; i++)
-            ((double *)out)[i] = i % parts ? fill.imag : fill.real;
+            ((double *)out)[i] = pair[i & odd];
         break;
+    }
     case DIRECT_U64:
         for (size_t i = 0; i < elements; i++)
             ((int64_t *)out)[i] = fill.integer;
@@ -179,39 +183,56 @@ static void fill_constant(const struct unit *u, unsigned char *out, size_t eleme
     }
 }
 
-/* The cells at start, start + step, ... of the row that begins at `base`, boundary included. */
-static void fill_cells(const struct unit *u, unsigned char *out, const unsigned char *base, int64_t start, size_t step,
-                       size_t count)
+/* Cells at start, start + step, ... of a row; those from `inside` up to `end` lie within it. */
+struct span {
+    int64_t start, step;
+    size_t count, inside, end;
+};
+
+static struct span find_span(const struct direct_layout *layout, int64_t start, size_t step, size_t count)
+{
+    const int64_t length = (int64_t)layout->cells_in, signed_step = (int64_t)step;
+    const size_t inside = start >= 0 ? 0 : (size_t)((-start + signed_step - 1) / signed_step);
+    const size_t end = start >= length ? 0 : (size_t)((length - start + signed_step - 1) / signed_step);
+    struct span span = {start, signed_step, count, least(inside, count), least(end, count)};
+    span.end = span.end < span.inside ? span.inside : span.end;
+    return span;
+}
+
+/* The cells first .. end of a span, which the boundary supplies. */
+static void fill_beyond(const struct unit *u, unsigned char *out, const unsigned char *base, const struct span *span,
+                        size_t first, size_t end)
 {
     const struct direct_layout *layout = u->layout;
     const size_t cell_bytes = layout->cell * layout->element_bytes, pitch = layout->pitch_in * layout->element_bytes;
-    const int64_t length = (int64_t)layout->cells_in, signed_step = (int64_t)step;
-    size_t inside = start >= 0 ? 0 : (size_t)((-start + signed_step - 1) / signed_step);
-    inside = least(inside, count);
-    size_t end = start >= length ? 0 : (size_t)((length - start + signed_step - 1) / signed_step);
-    end = end < inside ? inside : least(end, count);
-    for (size_t i = 0; i < count; i++) {
-        if (i == inside)
-            i = end;
-        if (i >= count)
-            break;
-        const size_t index = boundary_index(u->plan->spec.boundary, start + (int64_t)i * signed_step, layout->cells_in);
-        if (index == BOUNDARY_NONE)
-            fill_constant(u, out + i * cell_bytes, layout->cell);
-        else
-            memcpy(out + i * cell_bytes, base + index * pitch, cell_bytes);
-    }
-    if (inside == end)
+    if (u->plan->spec.boundary == CONVOLVE_CONSTANT) {
+        fill_constant(u, out + first * cell_bytes, (end - first) * layout->cell);
         return;
-    const unsigned char *from = base + (size_t)(start + (int64_t)inside * signed_step) * pitch;
-    out += inside * cell_bytes;
-    count = end - inside;
-    if (step == 1 && pitch == cell_bytes) {
+    }
+    for (size_t i = first; i < end; i++) {
+        const size_t index =
+            boundary_index(u->plan->spec.boundary, span->start + (int64_t)i * span->step, layout->cells_in);
+        memcpy(out + i * cell_bytes, base + index * pitch, cell_bytes);
+    }
+}
+
+/* A span of the row that begins at `base`. */
+static void fill_span(const struct unit *u, unsigned char *out, const unsigned char *base, const struct span *span)
+{
+    const struct direct_layout *layout = u->layout;
+    const size_t cell_bytes = layout->cell * layout->element_bytes, pitch = layout->pitch_in * layout->element_bytes;
+    if (span->inside > 0)
+        fill_beyond(u, out, base, span, 0, span->inside);
+    if (span->end < span->count)
+        fill_beyond(u, out, base, span, span->end, span->count);
+    if (span->inside == span->end)
+        return;
+    const unsigned char *from = base + (size_t)(span->start + (int64_t)span->inside * span->step) * pitch;
+    const size_t count = span->end - span->inside, apart = (size_t)span->step * pitch;
+    out += span->inside * cell_bytes;
+    if (apart == cell_bytes)
         memcpy(out, from, count * cell_bytes);
-        return;
-    }
-    const size_t apart = step * pitch;
-    if (cell_bytes == 4)
+    else if (cell_bytes == 4)
         for (size_t i = 0; i < count; i++)
             memcpy(out + i * 4, from + i * apart, 4);
     else if (cell_bytes == 8)
@@ -234,20 +255,28 @@ static void turn_copy(const struct unit *u, unsigned char *copy, size_t elements
         u->plan->routines->turn_f64((double *)turned, (const double *)copy, elements / 2);
 }
 
-/* A whole copied row for `cells` outputs from `first` on; the constant where base is NULL. */
-static void copy_row(const struct unit *u, unsigned char *copy, const unsigned char *base, size_t first, size_t cells)
+/* Copies all rows of the table whole, for `cells` outputs from `first` on; the constant too, where a row is that. */
+static void copy_rows(const struct unit *u, size_t first, size_t cells, bool with_constant)
 {
     const struct direct_layout *layout = u->layout;
     const int64_t start = (int64_t)(first * layout->stride + u->tap_first * layout->dilation) - (int64_t)layout->before;
     const size_t count = layout->slot_each_tap ? cells : cells + (u->taps - 1) * layout->dilation / layout->stride;
-    const size_t slots = least(layout->slots, u->taps);
+    const size_t slots = least(layout->slots, u->taps), rows = u->planes * u->input_rows;
+    const size_t row_bytes = layout->row_elements * layout->element_bytes;
     for (size_t slot = 0; slot < slots; slot++) {
-        unsigned char *const out = copy + slot * layout->slot_cells * layout->cell * layout->element_bytes;
-        if (base)
-            fill_cells(u, out, base, start + (int64_t)direct_slot_start(layout, slot), layout->stride, count);
-        else
-            fill_constant(u, out, count * layout->cell);
-        turn_copy(u, out, count * layout->cell);
+        const size_t at = slot * layout->slot_cells * layout->cell * layout->element_bytes;
+        const struct span span =
+            find_span(layout, start + (int64_t)direct_slot_start(layout, slot), layout->stride, count);
+        for (size_t i = 0; i < rows; i++) {
+            if (!u->bases[i])
+                continue;
+            fill_span(u, u->copies + i * row_bytes + at, u->bases[i], &span);
+            turn_copy(u, u->copies + i * row_bytes + at, count * layout->cell);
+        }
+        if (!with_constant)
+            continue;
+        fill_constant(u, u->constant + at, count * layout->cell);
+        turn_copy(u, u->constant + at, count * layout->cell);
     }
 }
 
@@ -304,28 +333,20 @@ static void make_part(struct unit *u, size_t first, size_t cells, bool in_place)
     const struct direct_layout *layout = u->layout;
     const size_t bytes = layout->element_bytes, total = u->planes * u->input_rows;
     const bool scattered = layout->pitch_out != layout->cell;
-    bool constant_made = false;
+    bool with_constant = false;
     if (cells == 0)
         return;
-    for (size_t i = 0; i < total; i++) {
-        if (!u->bases[i] && !constant_made) {
-            if (in_place)
-                fill_constant(u, u->constant, (cells + (u->taps - 1) * layout->dilation) * layout->cell);
-            else
-                copy_row(u, u->constant, NULL, first, cells);
-            constant_made = true;
-        }
-        if (!u->bases[i])
-            u->table[i] = u->constant;
-        else if (in_place)
-            u->table[i] =
-                u->bases[i] + (first + u->tap_first * layout->dilation - layout->before) * layout->cell * bytes;
-        else {
-            unsigned char *const copy = u->copies + i * layout->row_elements * bytes;
-            copy_row(u, copy, u->bases[i], first, cells);
-            u->table[i] = copy;
-        }
-    }
+    for (size_t i = 0; i < total; i++)
+        with_constant |= !u->bases[i];
+    if (!in_place)
+        copy_rows(u, first, cells, with_constant);
+    else if (with_constant)
+        fill_constant(u, u->constant, (cells + (u->taps - 1) * layout->dilation) * layout->cell);
+    const size_t shift = (first + u->tap_first * layout->dilation - layout->before) * layout->cell * bytes;
+    for (size_t i = 0; i < total; i++)
+        u->table[i] = !u->bases[i] ? u->constant
+                      : in_place   ? u->bases[i] + shift
+                                   : u->copies + i * layout->row_elements * bytes;
     struct simd_block block = describe_block(u);
     block.offsets = in_place ? u->state->place_offsets : u->state->copy_offsets;
     block.count = cells * layout->cell;
@@ -386,9 +407,10 @@ static void deal_input(const struct unit *u, unsigned char *copy, const unsigned
     for (size_t slot = 0; slot < modulus; slot++) {
         unsigned char *const out = copy + slot * layout->slot_cells * cell_bytes;
         const size_t filled = slot < count ? (count - slot - 1) / modulus + 1 : 0;
-        if (!dense && base)
-            fill_cells(u, out, base, start + (int64_t)slot, modulus, filled);
-        else if (!dense)
+        if (!dense && base) {
+            const struct span span = find_span(layout, start + (int64_t)slot, modulus, filled);
+            fill_span(u, out, base, &span);
+        } else if (!dense)
             fill_constant(u, out, filled * layout->cell);
         /* Phases that are a cell shorter are computed as long as the others; what they read is not used. */
         memset(out + filled * cell_bytes, 0, (layout->slot_cells - filled) * cell_bytes);
