@@ -35,6 +35,8 @@ def main():
     print("/* Written by tools/make_number_tables.py: change that, not this. */")
     print('#include "server/formats/number_tables.h"')
     print()
+    print("/* clang-format off */")
+    print()
     print("const struct number_power number_powers[NUMBER_POWER_LAST - NUMBER_POWER_FIRST + 1] = {")
     entries = [power_of_ten(k) for k in range(FIRST, LAST + 1)]
     assert all(entry.bit_length() == 128 for entry in entries)

@@ -24,6 +24,14 @@ static const uint64_t ascii_zeros = UINT64_C(0x3030303030303030);
 
 /* ---- Which digits --------------------------------------------------------------------------------------------- */
 
+/* Which of the three it is cannot be foreseen, so no jump may depend on it. */
+static inline uint64_t choose_digits(uint64_t units, uint64_t last, bool down, bool up, bool nearer_up)
+{
+    const uint64_t ten = units - last + (10 & -(uint64_t)!down);
+    const uint64_t nearest = units + nearer_up;
+    return nearest ^ ((nearest ^ ten) & -(uint64_t)(down | up));
+}
+
 /* floor(log10(width)) of the interval that reads back: 2^power, or three quarters of it after a power of two. */
 static int exponent_of_width(int power, bool narrow)
 {
@@ -31,7 +39,7 @@ static int exponent_of_width(int power, bool narrow)
 }
 
 /* The value is mantissa * 2^power, mantissa at most 53 bits. `narrow`: the next value below is only half as far away. */
-static struct decimal shortest_float64(uint64_t mantissa, int power, bool narrow)
+static inline struct decimal shortest_float64(uint64_t mantissa, int power, bool narrow)
 {
     const int exponent = exponent_of_width(power, narrow);
     const struct number_power ten = number_powers[-exponent - NUMBER_POWER_FIRST];
@@ -48,19 +56,14 @@ static struct decimal shortest_float64(uint64_t mantissa, int power, bool narrow
     const uint64_t rest = (last << 60) + (fraction >> 4);
     const uint64_t above = ten.high >> (4 - shift), below = above >> narrow;
     const uint64_t odd = mantissa & 1, half = (uint64_t)1 << 63;
-    uint64_t digits;
-    if (rest + odd <= below)
-        digits = units - last;
-    else if (above + 1 >= ((uint64_t)10 << 60) - rest + 2 * odd)
-        digits = units - last + 10;
-    else
-        digits = units + (fraction > half || (fraction == half && (units & 1)) || fraction >> 4 > below);
-    return (struct decimal){digits, exponent};
+    const bool down = rest + odd <= below, up = above + 1 >= ((uint64_t)10 << 60) - rest + 2 * odd;
+    const bool nearer_up = (fraction > half - (units & 1)) | (fraction >> 4 > below);
+    return (struct decimal){choose_digits(units, last, down, up, nearer_up), exponent};
 }
 
 /* The same for at most 24 bits: the scale comes from a table, and units of 2^-36 do. Nothing but an end of the interval itself
  * comes within 4 of it, nothing but the half within 2 of the half. */
-static struct decimal shortest_float32(uint32_t mantissa, unsigned biased, bool narrow)
+static inline struct decimal shortest_float32(uint32_t mantissa, unsigned biased, bool narrow)
 {
     const int exponent = exponent_of_width((int)(biased > 0 ? biased : 1) - 150, narrow);
     const uint64_t scale = number_scales_float32[narrow][biased];
@@ -70,20 +73,15 @@ static struct decimal shortest_float32(uint32_t mantissa, unsigned biased, bool 
     const uint64_t rest = ((uint64_t)last << 36) + fraction;
     const uint64_t above = scale >> 25, below = above >> narrow;
     const uint64_t odd = (mantissa & 1) * 8;
-    uint32_t digits;
-    if (rest + odd <= below + 4)
-        digits = units - last;
-    else if (rest + above + 4 >= ((uint64_t)10 << 36) + odd)
-        digits = units - last + 10;
-    else
-        digits = units + (fraction + 4 * (units & 1) > half + 2 || fraction > below);
-    return (struct decimal){digits, exponent};
+    const bool down = rest + odd <= below + 4, up = rest + above + 4 >= ((uint64_t)10 << 36) + odd;
+    const bool nearer_up = (fraction + 4 * (units & 1) > half + 2) | (fraction > below);
+    return (struct decimal){choose_digits(units, last, down, up, nearer_up), exponent};
 }
 
 /* ---- Digits to text ------------------------------------------------------------------------------------------- */
 
 /* The eight digits of a number below 10^8, one in a byte, the first in the lowest. */
-static uint64_t spread_digits(uint32_t number)
+static inline uint64_t spread_digits(uint32_t number)
 {
     const uint64_t fours = number / 10000 + ((uint64_t)(number % 10000) << 32);
     const uint64_t hundreds = ((fours * 10486) >> 20) & UINT64_C(0x7f0000007f);
@@ -125,25 +123,25 @@ struct text_digits {
     int point; /* how many stand before the point; above count: zeros are missing */
 };
 
-static struct text_digits place_digits(struct decimal decimal)
+static inline struct text_digits place_digits(struct decimal decimal)
 {
     const uint64_t high_digits = decimal.digits / 100000000;
     const uint32_t low = (uint32_t)(decimal.digits - high_digits * 100000000);
     const uint32_t top = (uint32_t)(high_digits / 100000000);
     const uint64_t high = spread_digits((uint32_t)high_digits - top * 100000000), tail = spread_digits(low);
     unsigned __int128 body = (unsigned __int128)tail << 64 | high;
-    unsigned first = 0, end; /* of the digits that are not zero, among the seventeen */
-    char last = '0';
+    unsigned first = top == 0, end; /* of the digits that are not zero, among the seventeen */
     if (tail != 0)
         end = 17 - trailing_zero_digits(tail);
     else
         end = high != 0 ? 9 - trailing_zero_digits(high) : 1;
-    if (top != 0) {
-        last = (char)('0' + (tail >> 56));
-        body = body << 8 | top;
-    } else {
-        first = high != 0 ? 1 + leading_zero_digits(high) : 9 + leading_zero_digits(tail);
-        body >>= 8 * (first - 1);
+    /* The first digit pushes the last out; without jumps, since either is as likely. */
+    const char last = (char)('0' + (tail >> 56 & -(uint64_t)(top != 0)));
+    body = body << (first ? 0 : 8) | top;
+    if (first && (high & 0xf) == 0) {
+        const unsigned zeros = high != 0 ? leading_zero_digits(high) : 8 + leading_zero_digits(tail);
+        first += zeros;
+        body >>= 8 * zeros;
     }
     body |= (unsigned __int128)ascii_zeros << 64 | ascii_zeros;
     return (struct text_digits){body, last, end - first, 17 + decimal.exponent - (int)first};

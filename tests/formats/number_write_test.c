@@ -481,21 +481,50 @@ static void test_flat(void **state)
 
 /* ---- All float32 ---------------------------------------------------------------------------------------------- */
 
+enum { ALL_AT_ONCE = 1 << 16 };
+
+/* Each by itself, and the same bytes from every instruction set. */
+static bool check_run(const float *values, const char *expected, size_t length)
+{
+    static const char *const instruction_sets[] = {"scalar", "avx2", "avx512", "neon"};
+    static char found[ALL_AT_ONCE * (NUMBER_BYTES_MAX + 2)];
+    for (size_t i = 0; i < sizeof instruction_sets / sizeof *instruction_sets; i++) {
+        if (!convolve_simd_select(instruction_sets[i]))
+            continue;
+        const char *const end = number_write_flat(found, CONVOLVE_FLOAT32, values, 1, ALL_AT_ONCE, 0, ALL_AT_ONCE);
+        if ((size_t)(end - found) != length || memcmp(found, expected, length) != 0) {
+            printf("%s differs after %.9g\n", instruction_sets[i], (double)values[0]);
+            return false;
+        }
+    }
+    return true;
+}
+
 static int check_all_float32(void)
 {
-    for (uint64_t bits = 0; bits <= UINT32_MAX; bits++) {
-        const float value = float_from_bits((uint32_t)bits);
-        if (!isfinite(value))
-            continue;
-        const struct text found = write_text((double)value, true);
-        if (!reads_back(found.bytes, (double)value, true)) {
-            printf("0x%08" PRIx64 ": %s does not read back\n", bits, found.bytes);
-            return 1;
+    static char expected[ALL_AT_ONCE * (NUMBER_BYTES_MAX + 2)];
+    static float values[ALL_AT_ONCE];
+    for (uint64_t first = 0; first <= UINT32_MAX; first += ALL_AT_ONCE) {
+        char *end = expected;
+        *end++ = '[';
+        for (uint64_t i = 0; i < ALL_AT_ONCE; i++) {
+            const float value = values[i] = float_from_bits((uint32_t)(first + i));
+            char *const begin = end;
+            end = put_element(end, CONVOLVE_FLOAT32, (double)value);
+            *end = 0;
+            if (isfinite(value) && !reads_back(begin, (double)value, true)) {
+                printf("0x%08" PRIx64 ": %s does not read back\n", first + i, begin);
+                return 1;
+            }
+            if (isfinite(value) && (first + i) % 997 == 0)
+                check_shortest((double)value, true);
+            *end++ = ',';
         }
-        if (bits % 997 == 0)
-            check_shortest((double)value, true);
-        if (bits % (1u << 28) == 0)
-            fprintf(stderr, "%" PRIu64 " of 16\n", bits >> 28);
+        end[-1] = ']';
+        if (!check_run(values, expected, (size_t)(end - expected)))
+            return 1;
+        if (first % (1u << 28) == 0)
+            fprintf(stderr, "%" PRIu64 " of 16\n", first >> 28);
     }
     return 0;
 }
