@@ -31,11 +31,11 @@ bool access_take(struct access *access, const struct config *config, uint64_t cl
                  struct convolve_error *error)
 {
     const double limit = (double)config->rate_limit_per_second;
-    const uint64_t now = clock_now_ns();
 
     *rate = (struct access_rate){.limit = config->rate_limit_per_second};
     if (rate->limit == 0)
         return true;
+    const uint64_t now = clock_now_ns();
     pthread_mutex_lock(&access->buckets_lock);
     struct bucket *bucket = bucket_find(access, client);
     if (bucket->filled_ns == 0)

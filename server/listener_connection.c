@@ -130,6 +130,8 @@ static bool count_if_room(struct connection *connection)
 
 bool connection_is_counted(struct connection *connection)
 {
+    if (atomic_load_explicit(&connection->counted, memory_order_relaxed))
+        return true;
     pthread_mutex_lock(&connection->listener->lock);
     const bool counted = count_if_room(connection);
     pthread_mutex_unlock(&connection->listener->lock);
@@ -146,6 +148,8 @@ static bool memory_is_pressed(const struct listener *listener)
 bool connection_keep(struct connection *connection)
 {
     struct listener *listener = connection->listener;
+    if (atomic_load_explicit(&connection->kept, memory_order_relaxed) != MEMORY_NONE)
+        return true;
     pthread_mutex_lock(&listener->lock);
     pthread_mutex_lock(&connection->lock);
     if (connection->kept == MEMORY_NONE && listener->kept_free < KEPT_FREE_MAX) {

@@ -9,8 +9,12 @@
 
 static bool is_token(const char *name)
 {
-    static const char token[] = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    return name[0] != '\0' && name[strspn(name, token)] == '\0';
+    /* All that RFC 9110 allows of the bytes 0x20 to 0x7f, one bit for each. */
+    static const uint32_t token[3] = {0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
+    const unsigned char *at = (const unsigned char *)name;
+    while (*at >= 0x20 && *at < 0x80 && (token[*at / 32 - 1] >> *at % 32 & 1))
+        at++;
+    return name[0] != '\0' && *at == '\0';
 }
 
 static bool has_control(const char *value)

@@ -36,13 +36,15 @@ enum connection_phase {
     PHASE_SENDING,
 };
 
+enum connection_memory { MEMORY_NONE, MEMORY_FREE, MEMORY_CHARGED };
+
 struct connection {
     struct listener *listener;
     int descriptor;
     uint32_t generation; /* tells it from another on the same descriptor */
     bool is_tcp, only_metrics;
     bool started; /* libmicrohttpd has taken it over; guarded, as `counted`, by listener->lock */
-    bool counted; /* it is one of max_connections */
+    _Atomic bool counted; /* it is one of max_connections; once true, it stays so */
     char peer[ADDRESS_TEXT_MAX]; /* the caller's address without its port */
 
     pthread_mutex_t lock; /* guards what follows */
@@ -57,7 +59,7 @@ struct connection {
     bool cut; /* closed by us: nothing more may be written */
     bool linger; /* after the end, read on for a while, so that a reset does not overtake the answer */
     unsigned cut_status; /* what was answered at the cut; 0: nothing */
-    enum { MEMORY_NONE, MEMORY_FREE, MEMORY_CHARGED } kept; /* see connection_keep */
+    _Atomic int kept; /* enum connection_memory, see connection_keep; once decided, it stays so */
     struct arena memory; /* what it is charged with, once it has had a request */
     struct job *job; /* PHASE_WORKING: to be cancelled when the caller goes */
     char id[sizeof((struct request *)0)->id];

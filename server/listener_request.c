@@ -16,31 +16,41 @@
 
 /* ---- Life -------------------------------------------------------------------------------------------------------- */
 
+/* An exchange lies in its own request's arena, so that the first memory it takes is all it takes. */
+static struct exchange *exchange_place(struct memory_budget *budget, const char *target)
+{
+    struct arena arena;
+    arena_init(&arena, budget);
+    struct exchange *exchange = arena_alloc(&arena, sizeof *exchange);
+    const char *path = exchange != NULL ? arena_copy_text(&arena, target, strlen(target)) : NULL;
+    if (path == NULL) {
+        arena_release(&arena);
+        return NULL;
+    }
+    memset(exchange, 0, sizeof *exchange);
+    exchange->request.arena = arena;
+    exchange->request.path = path;
+    return exchange;
+}
+
 struct exchange *exchange_create(struct connection *connection, const char *target)
 {
-    struct exchange *exchange = calloc(1, sizeof *exchange);
+    struct listener *listener = connection->listener;
+    if (target == NULL)
+        target = "";
+    struct exchange *exchange = exchange_place(&listener->daemon->budget, target);
+    if (exchange == NULL) /* the memory is all used: health is answered still, and the rest refused in words */
+        exchange = exchange_place(&listener->reserve, target);
     if (exchange == NULL)
         return NULL;
     struct request *request = &exchange->request;
-    request->daemon = connection->listener->daemon;
+    request->daemon = listener->daemon;
     request->connection = connection;
     request->error_offset = -1;
-    request->method = request->path = "";
+    request->method = "";
     exchange->connection = connection;
     atomic_init(&exchange->holders, 1);
-    arena_init(&request->arena, &request->daemon->budget);
-    if (target == NULL)
-        target = "";
-    request->path = arena_copy_text(&request->arena, target, strlen(target));
-    if (request->path == NULL) { /* the memory is all used: health is answered still, and the rest refused in words */
-        arena_release(&request->arena);
-        arena_init(&request->arena, &connection->listener->reserve);
-        request->path = arena_copy_text(&request->arena, target, strlen(target));
-    }
-    if (request->path != NULL)
-        return exchange;
-    exchange_drop(exchange);
-    return NULL;
+    return exchange;
 }
 
 void exchange_hold(struct exchange *exchange)
@@ -56,9 +66,9 @@ void exchange_drop(struct exchange *exchange)
     if (request->endpoint != NULL && request->endpoint->release != NULL)
         request->endpoint->release(request);
     stream_close(exchange->stream);
-    arena_release(&request->arena);
     free(request->problem_text);
-    free(exchange);
+    struct arena arena = request->arena; /* which holds the exchange too */
+    arena_release(&arena);
 }
 
 static void *request_begins(void *context, const char *target, struct MHD_Connection *library)
@@ -112,7 +122,7 @@ static void request_ends(void *context, struct MHD_Connection *library, void **s
     request->status = status_of(exchange, reason == MHD_REQUEST_TERMINATED_COMPLETED_OK, connection,
                                 info != NULL ? info->http_status : 0);
     connection->phase = PHASE_WAITING;
-    connection->since_ns = clock_now_ns();
+    connection->since_ns = request->ended_ns = clock_now_ns();
     connection->began_ns = connection->look_ns = 0;
     pthread_mutex_unlock(&connection->lock);
 
@@ -159,13 +169,21 @@ static bool collect_headers(struct exchange *exchange)
 }
 
 /* False: the connection was closed by the clock or a drain. */
-static bool note_activity(struct exchange *exchange)
+static bool note_headers(struct exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+    pthread_mutex_lock(&connection->lock);
+    strcpy(connection->id, exchange->request.id);
+    const bool open = !connection->cut;
+    pthread_mutex_unlock(&connection->lock);
+    return open;
+}
+
+static bool note_body(struct exchange *exchange)
 {
     struct connection *connection = exchange->connection;
     pthread_mutex_lock(&connection->lock);
     connection->since_ns = clock_now_ns();
-    if (connection->id[0] == '\0')
-        memcpy(connection->id, exchange->request.id, sizeof connection->id);
     const bool open = !connection->cut;
     pthread_mutex_unlock(&connection->lock);
     return open;
@@ -190,7 +208,7 @@ static enum MHD_Result headers_known(struct exchange *exchange, const char *meth
         return MHD_NO;
     }
     request_identify(request);
-    if (!note_activity(exchange))
+    if (!note_headers(exchange))
         return MHD_NO;
     exchange->failed = !exchange_admit(exchange, &at_once);
     if (!connection_keep(exchange->connection))
@@ -237,7 +255,7 @@ static enum MHD_Result body_piece(struct exchange *exchange, const char *bytes, 
     struct request *request = &exchange->request;
     const struct config *config = atomic_load_explicit(&request->daemon->config, memory_order_acquire);
 
-    if (!note_activity(exchange))
+    if (!note_body(exchange))
         return MHD_NO;
     request->body_bytes += count;
     if (request->body_bytes > config->max_body_bytes && exchange->framing.chunked) {

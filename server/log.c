@@ -7,7 +7,6 @@
  * why a line is no longer than a pipe takes at once. A line that cannot be written is dropped. */
 #include "server/log.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -18,9 +17,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "server/append.h"
 #include "server/config.h"
 #include "server/request.h"
 
@@ -28,12 +29,21 @@ enum {
     LINE_BYTES_MAX = PIPE_BUF,
     PATH_BYTES_MAX = 256, /* as received; what is longer is cut */
     MESSAGE_BYTES_MAX = 640, /* before escaping, at most six bytes for one */
+    MEMORY_DEVICES = 1, /* their major number */
 };
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 static _Atomic int level_least = LOG_INFO;
 static _Atomic bool as_json;
-static _Atomic bool to_socket;
+/* What standard error is. A file takes any line at once, so it is not asked first. */
+enum target { TARGET_OTHER, TARGET_FILE, TARGET_SOCKET };
+static _Atomic int target;
+
+/* Regular files, and the memory devices: /dev/null, /dev/full. */
+static bool is_file(const struct stat *status)
+{
+    return S_ISREG(status->st_mode) || (S_ISCHR(status->st_mode) && major(status->st_rdev) == MEMORY_DEVICES);
+}
 
 void log_configure(const struct config *config)
 {
@@ -43,7 +53,10 @@ void log_configure(const struct config *config)
             level_least = level;
     }
     as_json = strcmp(config->log_format, "json") == 0;
-    to_socket = fstat(STDERR_FILENO, &status) == 0 && S_ISSOCK(status.st_mode);
+    target = fstat(STDERR_FILENO, &status) != 0 ? TARGET_OTHER
+             : S_ISSOCK(status.st_mode)         ? TARGET_SOCKET
+             : is_file(&status)                 ? TARGET_FILE
+                                                : TARGET_OTHER;
 }
 
 /* ---- A line ---------------------------------------------------------------------------------------------------- */
@@ -63,34 +76,46 @@ static void line_put(struct line *line, const char *text, size_t bytes)
     line->bytes += count;
 }
 
-static void line_print(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void line_print(struct line *line, const char *format, ...)
+static void line_put_text(struct line *line, const char *text)
 {
-    char text[64]; /* numbers only */
-    va_list arguments;
-    va_start(arguments, format);
-    const int bytes = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (bytes > 0)
-        line_put(line, text, (size_t)bytes < sizeof text ? (size_t)bytes : sizeof text - 1);
+    line_put(line, text, strlen(text));
+}
+
+static bool is_plain(unsigned char byte)
+{
+    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
 static void line_put_escaped(struct line *line, const char *text, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++) {
-        const unsigned char byte = (unsigned char)text[i];
-        if (byte == '"' || byte == '\\')
-            line_print(line, "\\%c", byte);
-        else if (byte < 0x20 || byte >= 0x7f)
-            line_print(line, "\\u%04x", byte);
-        else
-            line_put(line, text + i, 1);
+    for (size_t i = 0, plain = 0; i < bytes; plain = 0) {
+        while (i + plain < bytes && is_plain((unsigned char)text[i + plain]))
+            plain++;
+        line_put(line, text + i, plain);
+        if ((i += plain) == bytes)
+            break;
+        const unsigned char byte = (unsigned char)text[i++];
+        char escape[6] = {'\\', (char)byte};
+        if (byte == '"' || byte == '\\') {
+            line_put(line, escape, 2);
+            continue;
+        }
+        memcpy(escape, "\\u", 2);
+        append_hex(escape + 2, byte, 4);
+        line_put(line, escape, 6);
     }
 }
 
 static void line_name(struct line *line, const char *name)
 {
-    line_print(line, line->json ? "%s\"%s\":" : "%s%s=", line->bytes <= 1 ? "" : line->json ? "," : " ", name);
+    if (line->bytes > 1)
+        line_put(line, line->json ? "," : " ", 1);
+    line_put(line, "\"", line->json);
+    line_put_text(line, name);
+    if (line->json)
+        line_put(line, "\":", 2);
+    else
+        line_put(line, "=", 1);
 }
 
 static void line_text(struct line *line, const char *name, const char *text, size_t bytes_max)
@@ -101,55 +126,93 @@ static void line_text(struct line *line, const char *name, const char *text, siz
     line_put(line, "\"", 1);
 }
 
-static void line_number(struct line *line, const char *name, uint64_t value)
+/* A word of ours: quoted only where JSON asks for it. */
+static void line_word(struct line *line, const char *name, const char *word, size_t bytes)
 {
     line_name(line, name);
-    line_print(line, "%" PRIu64, value);
+    line_put(line, "\"", line->json);
+    line_put(line, word, bytes);
+    line_put(line, "\"", line->json);
+}
+
+static void line_number(struct line *line, const char *name, uint64_t value)
+{
+    char text[APPEND_UNSIGNED_MAX];
+    line_name(line, name);
+    line_put(line, text, (size_t)(append_unsigned(text, value) - text));
 }
 
 static void line_ms(struct line *line, const char *name, uint64_t ns)
 {
+    char text[APPEND_MILLISECONDS_MAX];
     line_name(line, name);
-    line_print(line, "%" PRIu64 ".%03u", ns / 1000000, (unsigned)(ns / 1000 % 1000));
+    line_put(line, text, (size_t)(append_milliseconds(text, ns) - text));
+}
+
+/* "2026-01-31T23:59:59.123Z". Each thread keeps the part before the point for as long as its second lasts. */
+static char *append_now(char *at)
+{
+    enum { SECONDS_BYTES = sizeof "2026-01-31T23:59:59" - 1 };
+    static _Thread_local char seconds[SECONDS_BYTES];
+    static _Thread_local time_t known;
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec != known) {
+        struct tm utc = {0};
+        gmtime_r(&now.tv_sec, &utc);
+        char *end = append_digits(seconds, (uint64_t)utc.tm_year + 1900, 4);
+        const int parts[] = {utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec};
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+            *end++ = "--T::"[i];
+            end = append_digits(end, (uint64_t)parts[i], 2);
+        }
+        known = now.tv_sec;
+    }
+    at = mempcpy(at, seconds, SECONDS_BYTES);
+    *at++ = '.';
+    at = append_digits(at, (uint64_t)now.tv_nsec / 1000000, 3);
+    *at++ = 'Z';
+    return at;
 }
 
 static void line_begin(struct line *line, enum log_level level)
 {
-    struct timespec now;
-    struct tm utc;
-    char text[40];
+    char time[32];
     line->json = as_json;
     line->bytes = 0;
-    if (line->json)
-        line_put(line, "{", 1);
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    const size_t seconds =
-        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc); /* digits only: the same in all locales */
-    snprintf(text + seconds, sizeof text - seconds, ".%03uZ", (unsigned)(now.tv_nsec / 1000000));
-    line_name(line, "time");
-    line_print(line, line->json ? "\"%s\"" : "%s", text);
-    line_name(line, "level");
-    line_print(line, line->json ? "\"%s\"" : "%s", level_names[level]);
+    line_put(line, "{", line->json);
+    line_word(line, "time", time, (size_t)(append_now(time) - time));
+    line_word(line, "level", level_names[level], strlen(level_names[level]));
 }
 
-/* The lock keeps another thread from taking the place that poll has found in a pipe. */
-static void line_write(struct line *line)
+/* To a pipe or a terminal: only while it takes the whole line. The lock keeps another thread from taking the place that poll
+ * has found. */
+static ssize_t write_if_ready(const struct line *line)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    ssize_t written = 0;
+    pthread_mutex_lock(&lock);
+    if (poll(&ready, 1, 0) == 1 && ready.revents == POLLOUT)
+        written = write(STDERR_FILENO, line->text, line->bytes);
+    pthread_mutex_unlock(&lock);
+    return written;
+}
+
+static void line_write(struct line *line)
+{
     if (line->json)
         line->text[line->bytes++] = '}';
     line->text[line->bytes++] = '\n';
-    ssize_t ignored = 0;
-    if (to_socket) {
+    const enum target to = (enum target)atomic_load_explicit(&target, memory_order_relaxed);
+    ssize_t ignored;
+    if (to == TARGET_SOCKET)
         ignored = send(STDERR_FILENO, line->text, line->bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
-    } else {
-        struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
-        pthread_mutex_lock(&lock);
-        if (poll(&ready, 1, 0) == 1 && ready.revents == POLLOUT)
-            ignored = write(STDERR_FILENO, line->text, line->bytes);
-        pthread_mutex_unlock(&lock);
-    }
+    else if (to == TARGET_FILE)
+        ignored = write(STDERR_FILENO, line->text, line->bytes);
+    else
+        ignored = write_if_ready(line);
     (void)ignored;
 }
 
@@ -182,7 +245,7 @@ void log_request(const struct request *request)
     line_text(&line, "path", request->path != NULL ? request->path : "", PATH_BYTES_MAX);
     line_number(&line, "status", request->status);
     line_number(&line, "body_bytes", request->body_bytes);
-    line_ms(&line, "total_ms", clock_now_ns() - request->began_ns);
+    line_ms(&line, "total_ms", request->ended_ns - request->began_ns);
     line_ms(&line, "decode_ms", request->decode_ns);
     line_ms(&line, "queue_ms", request->queue_ns);
     line_ms(&line, "compute_ms", request->compute_ns);

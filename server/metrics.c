@@ -69,11 +69,15 @@ static void count(_Atomic uint64_t *counter, uint64_t more)
 
 static size_t route_index(const char *route)
 {
+    const char *known;
+    for (size_t i = 0; i < ROUTE_COUNT_MAX && (known = atomic_load_explicit(&routes[i], memory_order_acquire)); i++)
+        if (known == route) /* as it is for all that the router finds */
+            return i;
     for (size_t i = 0; route != NULL && i < ROUTE_COUNT_MAX; i++) {
-        const char *known = atomic_load_explicit(&routes[i], memory_order_acquire);
+        known = atomic_load_explicit(&routes[i], memory_order_acquire);
         if (known == NULL && atomic_compare_exchange_strong(&routes[i], &known, route))
             return i;
-        if (known == route || strcmp(known, route) == 0)
+        if (strcmp(known, route) == 0)
             return i;
     }
     return ROUTE_COUNT_MAX;
@@ -102,7 +106,7 @@ void metrics_count_request(const struct request *request)
     const uint64_t phases_ns[PHASE_COUNT] = {request->decode_ns, request->queue_ns, request->compute_ns,
                                              request->encode_ns};
     count(&shard->requests[route_index(request->route)][status_index(request->status)], 1);
-    histogram_add(&shard->duration, clock_now_ns() - request->began_ns);
+    histogram_add(&shard->duration, request->ended_ns - request->began_ns);
     for (size_t i = 0; i < PHASE_COUNT; i++) {
         if (phases_ns[i] > 0)
             histogram_add(&shard->phases[i], phases_ns[i]);

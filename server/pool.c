@@ -421,7 +421,7 @@ enum job_end pool_run_here(struct pool *pool, struct job *job)
     if (job->tile_scratch_bytes > 0 && (scratch = arena_block(&arena, job->tile_scratch_bytes)) == NULL)
         job_set_end(job, JOB_FAILED);
     for (unsigned stage = 0; stage < job->stage_count; stage++) {
-        if (job_is_over(job, clock_now_ns()))
+        if (job_is_over(job, stage == 0 ? job->started_ns : clock_now_ns()))
             break;
         const size_t tiles = job->tile_count(job, stage);
         for (size_t tile = 0; tile < tiles; tile++) {

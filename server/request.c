@@ -2,13 +2,14 @@
 /* What a request's headers and target say: look-ups, the query, the id. Everything lives in the request's arena. */
 #include "server/request.h"
 
-#include <inttypes.h>
+#include <assert.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
 #include <time.h>
+
+#include "server/append.h"
 
 enum { CALLER_ID_MAX = 128, QUERY_PARAMETERS_MAX = 4096 };
 
@@ -19,10 +20,16 @@ uint64_t clock_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Most names differ in their first letter. */
+static bool is_named(const struct request_field *field, const char *name)
+{
+    return ((field->name[0] ^ name[0]) & ~0x20) == 0 && strcasecmp(field->name, name) == 0;
+}
+
 const char *request_header(const struct request *request, const char *name)
 {
     for (size_t i = 0; i < request->header_count; i++)
-        if (strcasecmp(request->headers[i].name, name) == 0)
+        if (is_named(&request->headers[i], name))
             return request->headers[i].value;
     return NULL;
 }
@@ -31,7 +38,7 @@ size_t request_header_count(const struct request *request, const char *name)
 {
     size_t count = 0;
     for (size_t i = 0; i < request->header_count; i++)
-        count += strcasecmp(request->headers[i].name, name) == 0;
+        count += is_named(&request->headers[i], name);
     return count;
 }
 
@@ -119,8 +126,13 @@ void request_make_id(char *out, size_t bytes)
         drawn |= 1;
         mine = atomic_compare_exchange_strong(&process, &none, drawn) ? drawn : none;
     }
-    snprintf(out, bytes, "%016" PRIx64 "-%08" PRIx64, mine,
-             atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed) + 1);
+    const uint64_t number = atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed) + 1;
+    const unsigned digits = number >> 32 == 0 ? 8 : 16;
+    assert(bytes > 16 + 1 + 16);
+    char *at = append_hex(out, mine, 16);
+    *at++ = '-';
+    at = append_hex(at, number, digits);
+    *at = '\0';
 }
 
 void request_identify(struct request *request)
@@ -129,9 +141,9 @@ void request_identify(struct request *request)
     const char *trace = request_header(request, "traceparent");
 
     if (id != NULL && is_sound_id(id) && request_header_count(request, "X-Request-Id") == 1)
-        snprintf(request->id, sizeof request->id, "%s", id);
+        strcpy(request->id, id); /* it has CALLER_ID_MAX bytes at most */
     else
         request_make_id(request->id, sizeof request->id);
     if (trace != NULL && is_sound_id(trace) && strlen(trace) < sizeof request->traceparent)
-        snprintf(request->traceparent, sizeof request->traceparent, "%s", trace);
+        strcpy(request->traceparent, trace);
 }

@@ -36,7 +36,7 @@ struct request {
     int64_t error_offset; /* the byte, for malformed-json; else -1 */
     struct convolve_error error; /* the first fault */
 
-    uint64_t began_ns, received_ns; /* CLOCK_MONOTONIC: first byte known, last byte of the body */
+    uint64_t began_ns, received_ns, ended_ns; /* CLOCK_MONOTONIC: first byte known, last byte of the body, answer out */
     uint64_t decode_ns, compute_ns, queue_ns, encode_ns; /* spent in each phase so far */
     uint64_t deadline_ns; /* from request_timeout_ms; an endpoint may bring it forward (timeout_ms) */
     uint64_t retry_after_s; /* with rate-limited; 0 counts as 1 */

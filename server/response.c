@@ -2,13 +2,11 @@
 /* Answers before they are bytes: the document of a problem, and the headers that every answer has. */
 #include "server/response.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/access.h"
+#include "server/append.h"
 #include "server/daemon.h"
 #include "server/problem.h"
 #include "server/request.h"
@@ -28,15 +26,13 @@ void response_header(struct response *response, const char *name, const char *va
         response->headers[response->header_count++] = (struct response_header){name, value};
 }
 
-static const char *format_in_arena(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static const char *format_in_arena(struct arena *arena, const char *format, ...)
+/* Said even where there is no memory for a number. */
+static void add_retry_after(struct response *response, struct request *request)
 {
-    char text[256];
-    va_list arguments;
-    va_start(arguments, format);
-    const int bytes = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    return bytes < 0 || (size_t)bytes >= sizeof text ? NULL : arena_copy_text(arena, text, (size_t)bytes);
+    if (request->retry_after_s > 1)
+        response_number(response, request, "Retry-After", "", request->retry_after_s, "");
+    else
+        response_header(response, "Retry-After", "1");
 }
 
 void response_problem(struct response *response, struct request *request)
@@ -54,24 +50,28 @@ void response_problem(struct response *response, struct request *request)
     response_text(response, problem != NULL ? problem->status : 503, "application/problem+json", request->problem_text,
                   request->problem_text != NULL ? bytes : 0);
     if (response->status == 503 || response->status == 429)
-        response_header(
-            response, "Retry-After",
-            request->retry_after_s > 1 ? format_in_arena(&request->arena, "%" PRIu64, request->retry_after_s) : "1");
+        add_retry_after(response, request);
     else if (response->status == 401)
         response_header(response, "WWW-Authenticate", "Bearer");
 }
 
-/* Milliseconds with three decimals, by integers, so that no locale changes the point. */
-#define MILLISECONDS(ns) (ns) / 1000000, (ns) / 1000 % 1000
-
 static void add_timing(struct response *response, struct request *request)
 {
-    response_header(response, "Server-Timing",
-                    format_in_arena(&request->arena,
-                                    "decode;dur=%" PRIu64 ".%03" PRIu64 ", queue;dur=%" PRIu64 ".%03" PRIu64
-                                    ", compute;dur=%" PRIu64 ".%03" PRIu64,
-                                    MILLISECONDS(request->decode_ns), MILLISECONDS(request->queue_ns),
-                                    MILLISECONDS(request->compute_ns)));
+    const struct {
+        const char *name;
+        uint64_t ns;
+    } phases[] = {{"decode;dur=", request->decode_ns},
+                  {", queue;dur=", request->queue_ns},
+                  {", compute;dur=", request->compute_ns}};
+    enum { COUNT = sizeof phases / sizeof *phases, NAME_BYTES_MAX = 16 };
+    char *text = arena_alloc(&request->arena, COUNT * (NAME_BYTES_MAX + APPEND_MILLISECONDS_MAX) + 1), *at = text;
+
+    if (text == NULL)
+        return;
+    for (size_t i = 0; i < COUNT; i++)
+        at = append_milliseconds(append_text(at, phases[i].name), phases[i].ns);
+    *at = '\0';
+    response_header(response, "Server-Timing", text);
 }
 
 static void add_cors(struct response *response, struct request *request)
@@ -111,7 +111,11 @@ void response_options(struct response *response, struct request *request, const 
 void response_number(struct response *response, struct request *request, const char *name, const char *before,
                      uint64_t number, const char *after)
 {
-    response_header(response, name, format_in_arena(&request->arena, "%s%" PRIu64 "%s", before, number, after));
+    char *text = arena_alloc(&request->arena, strlen(before) + APPEND_UNSIGNED_MAX + strlen(after) + 1);
+    if (text == NULL)
+        return;
+    *append_text(append_unsigned(append_text(text, before), number), after) = '\0';
+    response_header(response, name, text);
 }
 
 void response_finish(struct response *response, struct request *request, bool is_compute)

@@ -111,7 +111,8 @@ static bool route_matches(const struct route *route, const char *path, const cha
 static void allow_add(char allow[ROUTER_ALLOW_MAX], const char *method)
 {
     const size_t used = strlen(allow);
-    snprintf(allow + used, ROUTER_ALLOW_MAX - used, "%s%s", used == 0 ? "" : ", ", method);
+    if (used + 2 + strlen(method) < ROUTER_ALLOW_MAX)
+        strcpy(stpcpy(allow + used, used == 0 ? "" : ", "), method);
 }
 
 enum router_verdict router_find(struct router_match *match, const char *method, const char *path)

@@ -5,13 +5,11 @@
  * A complex tensor is two flat lists, so its pieces run twice over the elements: the real parts, then the imaginary ones. */
 #include "server/endpoints/answer.h"
 
-#include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "server/admission.h"
+#include "server/append.h"
 #include "server/formats/base64.h"
 #include "server/formats/number_write.h"
 #include "server/request.h"
@@ -69,34 +67,54 @@ struct text {
     size_t length;
 };
 
-static void text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void text_add(struct text *text, const char *format, ...)
+static void text_add_bytes(struct text *text, const char *bytes, size_t count)
 {
-    va_list arguments;
     const size_t room = sizeof text->bytes - text->length;
 
-    va_start(arguments, format);
-    const int written = vsnprintf(text->bytes + text->length, room, format, arguments);
-    va_end(arguments);
-    if (written > 0)
-        text->length += (size_t)written < room ? (size_t)written : room - 1;
+    if (count > room)
+        count = room;
+    memcpy(text->bytes + text->length, bytes, count);
+    text->length += count;
+}
+
+static void text_add(struct text *text, const char *more)
+{
+    text_add_bytes(text, more, strlen(more));
+}
+
+static void text_add_number(struct text *text, uint64_t value)
+{
+    char digits[APPEND_UNSIGNED_MAX];
+    text_add_bytes(text, digits, (size_t)(append_unsigned(digits, value) - digits));
+}
+
+/* `before` ends in the quote that opens; `word` needs no escapes. */
+static void text_add_word(struct text *text, const char *before, const char *word)
+{
+    text_add(text, before);
+    text_add(text, word);
+    text_add(text, "\"");
 }
 
 static void text_add_shape(struct text *text, const struct convolve_shape *shape)
 {
     text_add(text, "\"shape\": [");
-    for (unsigned i = 0; i < shape->rank; i++)
-        text_add(text, "%s%zu", i ? ", " : "", shape->size[i]);
+    for (unsigned i = 0; i < shape->rank; i++) {
+        text_add(text, i ? ", " : "");
+        text_add_number(text, shape->size[i]);
+    }
     text_add(text, "]");
 }
 
 static void text_add_bound(struct text *text, double error_bound)
 {
-    char number[NUMBER_BYTES_MAX + 1] = "null";
+    char number[NUMBER_BYTES_MAX];
 
+    text_add(text, "\"error_bound\": ");
     if (isfinite(error_bound))
-        *number_write_float64(number, error_bound) = 0;
-    text_add(text, "\"error_bound\": %s", number);
+        text_add_bytes(text, number, (size_t)(number_write_float64(number, error_bound) - number));
+    else
+        text_add(text, "null");
 }
 
 static void write_head(struct text *head, const struct answer *answer, bool complex)
@@ -108,10 +126,12 @@ static void write_head(struct text *head, const struct answer *answer, bool comp
         return;
     text_add(head, "{");
     text_add_shape(head, &answer->shape);
-    if (answer->format == ANSWER_BASE64)
-        text_add(head, ", \"dtype\": \"%s\", \"base64\": \"", convolve_dtype_name(answer->dtype));
-    else
+    if (answer->format == ANSWER_BASE64) {
+        text_add_word(head, ", \"dtype\": \"", convolve_dtype_name(answer->dtype));
+        text_add(head, ", \"base64\": \"");
+    } else {
         text_add(head, complex ? ", \"real\": " : ", \"data\": ");
+    }
 }
 
 static void write_tail(struct text *tail, const struct answer *answer, bool complex)
@@ -122,15 +142,19 @@ static void write_tail(struct text *tail, const struct answer *answer, bool comp
         text_add(tail, "}");
     text_add(tail, ", ");
     text_add_shape(tail, &answer->shape);
-    text_add(tail, ", \"dtype\": \"%s\", \"method\": \"%s\"", convolve_dtype_name(answer->dtype), answer->method);
+    text_add_word(tail, ", \"dtype\": \"", convolve_dtype_name(answer->dtype));
+    text_add_word(tail, ", \"method\": \"", answer->method);
     if (answer->flipped != FLIPPED_ABSENT)
-        text_add(tail, ", \"flipped\": %s", answer->flipped == FLIPPED_TRUE ? "true" : "false");
+        text_add(tail, answer->flipped == FLIPPED_TRUE ? ", \"flipped\": true" : ", \"flipped\": false");
     text_add(tail, ", ");
     text_add_bound(tail, answer->error_bound);
-    for (size_t i = 0; i < answer->note_count; i++)
-        text_add(tail, "%s{\"type\": \"/problems/%s\", \"detail\": \"%s\"}", i ? ", " : ", \"notes\": [",
-                 answer->notes[i].slug, answer->notes[i].detail);
-    text_add(tail, "%s}\n", answer->note_count ? "]" : "");
+    for (size_t i = 0; i < answer->note_count; i++) {
+        text_add(tail, i ? ", " : ", \"notes\": [");
+        text_add_word(tail, "{\"type\": \"/problems/", answer->notes[i].slug);
+        text_add_word(tail, ", \"detail\": \"", answer->notes[i].detail);
+        text_add(tail, "}");
+    }
+    text_add(tail, answer->note_count ? "]}\n" : "}\n");
 }
 
 /* Few elements: head, pieces and tail in one buffer. */
@@ -159,7 +183,7 @@ bool answer_write(struct request *request, struct response *response, const stru
 {
     const bool complex = convolve_dtype_is_complex(answer->dtype);
     struct answer_pieces *pieces = arena_alloc(&request->arena, sizeof *pieces);
-    struct text head = {.length = 0}, tail = {.length = 0};
+    struct text head, tail;
 
     if (!pieces)
         return admission_fail_memory(request, error);
@@ -177,6 +201,7 @@ bool answer_write(struct request *request, struct response *response, const stru
         return convolve_fail(error, "too-large", "", "the output's size cannot be counted");
     if (pieces->count > PIECE_ELEMENTS)
         pieces->per_part = (pieces->count - 1) / PIECE_ELEMENTS + 1;
+    head.length = tail.length = 0;
     write_head(&head, answer, complex);
     write_tail(&tail, answer, complex);
 
@@ -202,13 +227,19 @@ bool answer_write(struct request *request, struct response *response, const stru
 bool answer_write_plan(struct request *request, struct response *response, const struct convolve_cost *cost,
                        double error_bound, struct convolve_error *error)
 {
-    struct text text = {.length = 0};
+    struct text text;
+
+    text.length = 0;
 
     text_add(&text, "{");
     text_add_shape(&text, &cost->output);
-    text_add(&text, ", \"dtype\": \"%s\", \"method\": \"%s\", \"multiply_adds\": %" PRIu64 ", \"bytes\": %" PRIu64 ", ",
-             convolve_dtype_name(cost->dtype), convolve_method_name(cost->method), cost->multiply_adds,
-             admission_bytes(request, cost));
+    text_add_word(&text, ", \"dtype\": \"", convolve_dtype_name(cost->dtype));
+    text_add_word(&text, ", \"method\": \"", convolve_method_name(cost->method));
+    text_add(&text, ", \"multiply_adds\": ");
+    text_add_number(&text, cost->multiply_adds);
+    text_add(&text, ", \"bytes\": ");
+    text_add_number(&text, admission_bytes(request, cost));
+    text_add(&text, ", ");
     text_add_bound(&text, error_bound);
     text_add(&text, "}\n");
     char *body = arena_copy_text(&request->arena, text.bytes, text.length);

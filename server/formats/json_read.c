@@ -243,19 +243,19 @@ bool json_read_choice(const struct json_value *value, const char *pointer, const
                       struct convolve_error *error)
 {
     char list[300], expected[320], shown[80];
+    for (unsigned i = 0; choices[i] && value->type == JSON_STRING; i++)
+        if (strcmp(choices[i], value->text) == 0) {
+            *result = i;
+            return true;
+        }
     list_choices(list, sizeof list, choices);
     if (value->type != JSON_STRING) {
         snprintf(expected, sizeof expected, "one of %s", list);
         return fail_type(value, pointer, expected, error);
     }
     struct nearest nearest = {.wanted = value->text};
-    for (unsigned i = 0; choices[i]; i++) {
-        if (strcmp(choices[i], value->text) == 0) {
-            *result = i;
-            return true;
-        }
+    for (unsigned i = 0; choices[i]; i++)
         nearest_offer(&nearest, choices[i]);
-    }
     json_show_text(shown, sizeof shown, value->text);
     if (nearest.name)
         return convolve_fail(error, "invalid-value", pointer, "unknown value \"%s\"; did you mean \"%s\"? Known are %s",

@@ -80,7 +80,8 @@ static struct request sample_request(void)
                             .compute_ns = 12345678901,
                             .encode_ns = 1000,
                             .log_method = "direct",
-                            .began_ns = clock_now_ns()};
+                            .began_ns = 1000,
+                            .ended_ns = 2501000};
 }
 
 static void a_request_is_one_line(void **state)
@@ -124,7 +125,7 @@ static void a_request_is_one_line(void **state)
     capture_end();
     assert_memory_equal(text, "time=2", 6);
     assert_non_null(
-        strstr(text, "Z level=info method=\"POST\" path=\"/v1/convolve\" status=200 body_bytes=1234 total_ms="));
+        strstr(text, "Z level=info method=\"POST\" path=\"/v1/convolve\" status=200 body_bytes=1234 total_ms=2.500 "));
     assert_string_equal(strchr(text, '\n'), "\n");
 }
 
