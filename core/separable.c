@@ -26,6 +26,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+__extension__ typedef unsigned __int128 wide;
+
 #define SLACK (1 + 0x1p-40)
 
 /* Beside the facts' scratch. */
@@ -370,14 +372,14 @@ static size_t separable_tile_count(const struct convolve_plan *plan, unsigned st
     }
 }
 
-/* Each tile looks at its share of the input, which is about what it reads anyway. */
-static void scan_share(const struct separable_state *state, const struct convolve_run *run, size_t tile)
+/* Before each unit its share of the input is looked at, which is about what it reads then: reading ahead in order is what
+ * fetches it from memory soonest. */
+static void scan_share(const struct separable_state *state, const struct convolve_run *run, size_t unit)
 {
     const struct direct_layout *layout = &direct_state(&state->facts)->layout;
-    const size_t chunks = layout->input_groups * layout->input_chunks, tiles = state->layout.tile_count;
-    const size_t each = chunks / tiles, more = chunks % tiles; /* the first `more` tiles take one more */
-    const size_t first = tile * each + least(tile, more), count = each + (tile < more);
-    for (size_t chunk = first; chunk < first + count; chunk++)
+    const wide chunks = (wide)layout->input_groups * layout->input_chunks, units = state->layout.unit_count;
+    const size_t first = (size_t)(chunks * unit / units), end = (size_t)(chunks * (unit + 1) / units);
+    for (size_t chunk = first; chunk < end; chunk++)
         direct_scan_chunk(&state->facts, run, chunk);
 }
 
@@ -387,9 +389,10 @@ static void passes_tile(const struct convolve_plan *plan, const struct convolve_
     const struct separable_state *const state = separable_state(plan);
     const struct separable_layout *const layout = &state->layout;
     const size_t first = tile * layout->units_per_tile;
-    for (size_t unit = first; unit < layout->unit_count && unit < first + layout->units_per_tile; unit++)
+    for (size_t unit = first; unit < layout->unit_count && unit < first + layout->units_per_tile; unit++) {
+        scan_share(state, run, unit);
         separable_run_unit(plan, run, unit, tile_scratch);
-    scan_share(state, run, tile);
+    }
 }
 
 static bool all_finite(const struct convolve_plan *plan, const struct separable_layout *layout, const void *value)

@@ -11,10 +11,9 @@ enum {
     SEGMENT_ELEMENTS = 1024,
     SEGMENT_ELEMENTS_MIN = 256,
     CHUNK_ELEMENTS = 8192, /* over which the taps of a row reach in one part */
-    BLOCK_ROWS = 12, /* a multiple of every block's rows */
+    BLOCK_ROWS = 24, /* a multiple of every block's rows */
     SCRATCH_BYTES = 288 << 10, /* within L2, beside what is read */
     SCRATCH_BYTES_MAX = 32 << 20,
-    GATHER_ELEMENTS = 64,
     GATHER_TAPS = 256,
 };
 
@@ -207,7 +206,7 @@ static bool size_axes(struct separable_layout *layout)
     }
     layout->gather_taps = least(layout->axis[0].taps, GATHER_TAPS);
     layout->gather_rows = layout->axis[0].positions - layout->axis[0].taps + layout->gather_taps;
-    layout->gather_cells = most(GATHER_ELEMENTS / layout->cell, 1);
+    layout->gather_cells = most(SEPARABLE_GATHER_CELLS / layout->cell, 1);
     return true;
 }
 

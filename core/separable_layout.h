@@ -12,7 +12,10 @@
 
 #include "core/direct_layout.h"
 
-enum { SEPARABLE_TURNED_ROWS = 12 }; /* of a complex factor, at a time */
+enum {
+    SEPARABLE_TURNED_ROWS = 12, /* of a complex factor, at a time */
+    SEPARABLE_GATHER_CELLS = 64, /* the most that are copied at a time */
+};
 
 /* An axis with taps. Output r of a phase reads the positions r*step .. r*step + taps - 1; position v lies at input index
  * o*stride + v*dilation - before, where o is the first output. */

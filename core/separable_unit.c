@@ -216,19 +216,32 @@ static void fill_constant(const struct unit *u, unsigned char *out, size_t eleme
     }
 }
 
-/* The cells from `start` on of the row whose cell 0 is at `base`; the constant where that is NULL. */
-static void gather_cells(const struct unit *u, unsigned char *out, const unsigned char *base, int64_t start,
+/* The cells of a row that stand at `count` places, given as distances in bytes from its first, or BOUNDARY_NONE. */
+static void gather_cells(const struct unit *u, unsigned char *out, const unsigned char *base, const size_t *places,
                          size_t count)
 {
     const struct separable_layout *layout = u->layout;
-    const size_t cell_bytes = layout->cell * layout->element_bytes, pitch = layout->pitch_in * layout->element_bytes;
+    const size_t cell_bytes = layout->cell * layout->element_bytes;
+    for (size_t i = 0; i < count; i++, out += cell_bytes) {
+        if (!base || places[i] == BOUNDARY_NONE)
+            fill_constant(u, out, layout->cell);
+        else if (cell_bytes == 4)
+            memcpy(out, base + places[i], 4);
+        else if (cell_bytes == 8)
+            memcpy(out, base + places[i], 8);
+        else
+            memcpy(out, base + places[i], cell_bytes);
+    }
+}
+
+/* Where the cells from `start` on are: what gather_cells takes. */
+static void find_places(const struct unit *u, size_t *places, int64_t start, size_t count)
+{
+    const struct separable_layout *layout = u->layout;
     const size_t length = layout->axis[layout->axis_count - 1].input;
     for (size_t i = 0; i < count; i++) {
-        const size_t index = base ? boundary_index(u->plan->spec.boundary, start + (int64_t)i, length) : BOUNDARY_NONE;
-        if (index == BOUNDARY_NONE)
-            fill_constant(u, out + i * cell_bytes, layout->cell);
-        else
-            memcpy(out + i * cell_bytes, base + index * pitch, cell_bytes);
+        const size_t index = boundary_index(u->plan->spec.boundary, start + (int64_t)i, length);
+        places[i] = index == BOUNDARY_NONE ? BOUNDARY_NONE : index * layout->pitch_in * layout->element_bytes;
     }
 }
 
@@ -250,13 +263,16 @@ static void make_piece(struct unit *u, size_t z, size_t all_z, size_t offset, bo
     const struct separable_axis *axis = &layout->axis[0];
     const size_t bytes = layout->element_bytes, cell_bytes = layout->cell * bytes;
     const size_t taps_max = gather ? layout->gather_taps : axis->taps;
+    size_t places[SEPARABLE_GATHER_CELLS];
+    if (gather)
+        find_places(u, places, place, cells);
     for (size_t tap = 0; tap < axis->taps; tap += taps_max) {
         const size_t taps = least(taps_max, axis->taps - tap), rows = (u->rows[0] - 1) * axis->step + taps;
         for (size_t i = 0; i < rows; i++) {
             const unsigned char *const base = input_row(u, tap + i, offset, constant);
             unsigned char *const copy = u->gathered + i * layout->gather_cells * cell_bytes;
             if (gather) {
-                gather_cells(u, copy, base, place, cells);
+                gather_cells(u, copy, base, places, cells);
                 u->table[i] = copy;
                 continue;
             }

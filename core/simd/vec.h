@@ -269,6 +269,32 @@ VEC_PART(uint64_t, u64)
 #endif
 #endif
 
+/* Lanes `s` and on of a, then the first of b: what begins s elements after a where b follows it. s is a constant below the
+ * number of lanes. */
+#if defined VEC_SCALAR
+#define shift_f32(a, b, s) (a)
+#define shift_f64(a, b, s) (a)
+#define shift_u64(a, b, s) (a)
+#elif defined ISA_avx512
+#define shift_f32(a, b, s) ((vec_f32)_mm512_alignr_epi32((__m512i)(b), (__m512i)(a), s))
+#define shift_f64(a, b, s) ((vec_f64)_mm512_alignr_epi64((__m512i)(b), (__m512i)(a), s))
+#define shift_u64(a, b, s) ((vec_u64)_mm512_alignr_epi64((__m512i)(b), (__m512i)(a), s))
+#else
+#define VEC_SHIFT_2(a, b, s) __builtin_shufflevector(a, b, s, (s) + 1)
+#define VEC_SHIFT_4(a, b, s) __builtin_shufflevector(a, b, s, (s) + 1, (s) + 2, (s) + 3)
+#define VEC_SHIFT_8(a, b, s)                                                                                           \
+    __builtin_shufflevector(a, b, s, (s) + 1, (s) + 2, (s) + 3, (s) + 4, (s) + 5, (s) + 6, (s) + 7)
+#if VEC_BYTES == 32
+#define shift_f32(a, b, s) VEC_SHIFT_8(a, b, s)
+#define shift_f64(a, b, s) VEC_SHIFT_4(a, b, s)
+#define shift_u64(a, b, s) VEC_SHIFT_4(a, b, s)
+#else
+#define shift_f32(a, b, s) VEC_SHIFT_4(a, b, s)
+#define shift_f64(a, b, s) VEC_SHIFT_2(a, b, s)
+#define shift_u64(a, b, s) VEC_SHIFT_2(a, b, s)
+#endif
+#endif
+
 /* Everywhere alike, being one multiplication and one addition modulo 2^64. */
 VEC_INLINE vec_u64 fma_u64(vec_u64 a, vec_u64 b, vec_u64 c)
 {

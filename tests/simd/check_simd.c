@@ -85,7 +85,14 @@ void check_fill_u64(uint64_t *values, size_t count)
 
 /* ---- Blocks ----------------------------------------------------------------------------------------------------------- */
 
-enum { ROWS_MAX = 13, TABLE_MAX = 2 * ((ROWS_MAX - 1) * 3 + 8), TAPS_MAX = 9, COUNT_MAX = 130, GUARD = 24 };
+enum {
+    ROWS_MAX = 13,
+    TABLE_MAX = 2 * ((ROWS_MAX - 1) * 3 + 8),
+    TAPS_MAX = 9,
+    PASS_TAPS_MAX = 40,
+    COUNT_MAX = 130,
+    GUARD = 24
+};
 
 /* A random block: what varies is everything but the count. */
 struct block_case {
@@ -108,10 +115,18 @@ static void make_case(struct block_case *c, size_t count)
                                    .output_rows = 1 + check_random() % ROWS_MAX,
                                    .count = count};
     struct simd_block *const b = &c->block;
+    /* Some are passes over one axis: down a column, or along a row. */
+    const uint64_t pass = check_random() % 4;
+    if (pass < 2) {
+        b->planes = b->row_step = 1;
+        b->row_taps = pass == 0 ? 1 + check_random() % PASS_TAPS_MAX : 1;
+        b->taps = pass == 0 ? 1 : 1 + check_random() % PASS_TAPS_MAX;
+        b->offsets = NULL;
+    }
     b->rows_pitch = (b->output_rows - 1) * b->row_step + b->row_taps;
-    b->row_pitch = b->taps + check_random() % 2;
+    b->row_pitch = b->taps + (pass < 2 ? 0 : check_random() % 2);
     b->plane_pitch = b->row_pitch * b->row_taps + check_random() % 3;
-    for (size_t k = 0; k < b->taps; k++)
+    for (size_t k = 0; k < b->taps && b->offsets; k++)
         c->offsets[k] = (ptrdiff_t)(check_random() % 12);
 }
 
