@@ -97,6 +97,7 @@ enum convolve_method {
     CONVOLVE_SEPARABLE,
     CONVOLVE_FFT,
     CONVOLVE_OVERLAP_ADD,
+    CONVOLVE_WINOGRAD, /* of layers only */
 };
 const char *convolve_method_name(enum convolve_method method); /* "direct", ... */
 
@@ -168,9 +169,10 @@ struct convolve_plan;
  * for `output`. `scratch` has convolve_plan_scratch_bytes, aligned likewise, and need not be zeroed. The results are
  * set when the last stage has ended. */
 struct convolve_run {
-    const void *input, *kernel;
+    const void *input, *kernel; /* kernel: a layer's weight */
     void *output;
     void *scratch;
+    const void *bias, *grad_output; /* of layers, where the operation has them */
 };
 
 /* What only the values tell. */
@@ -212,6 +214,76 @@ bool convolve_predict(const struct convolve_spec *spec, const void *input, const
 /* All stages and tiles on this thread, scratch allocated and freed inside. */
 bool convolve_plan_execute(const struct convolve_plan *plan, const void *input, const void *kernel, void *output,
                            struct convolve_outcome *outcome, struct convolve_error *error);
+
+/* ---- Layers --------------------------------------------------------------------------------------------------- */
+
+/* A CNN layer and its gradients: cross-correlation over 1 to 3 spatial axes, summed over channels, in batches; nothing is
+ * flipped or conjugated. Indices n item, g group, c input channel of the group, m output channel of the group, k tap, o
+ * output place, along each spatial axis with stride s, dilation d and `before` cells in front:
+ *
+ *     conv             output[n][g,m][o] = sum over c, k of  x[n][g,c][o*s + k*d - before] * weight[g,m][c][k]  + bias[g,m]
+ *     conv_transpose   output[n][g,m][i] = sum over c, k, o with o*s + k*d - before = i of  x[n][g,c][o] * weight[g,c][m][k]
+ *                                          + bias[g,m]
+ *     backward_input   grad_input[n][g,c][i] = sum over m, k, o, where o*s + k*d - before stands for i, of
+ *                                          grad_output[n][g,m][o] * weight[g,m][c][k]
+ *     backward_weight  grad_weight[g,m][c][k] = sum over n, o of  x[n][g,c][o*s + k*d - before] * grad_output[n][g,m][o]
+ *
+ * Every real output is one chain of fused multiply-adds in the order in which the sums name their indices, k and o
+ * row-major, starting from +0; then the bias is added with one rounding. Zeros of the padding are values like any other;
+ * where conv_transpose and backward_input find no o there is no term. backward_input under another padding_mode makes a
+ * chain for every cell of the padded input first, then adds the cells that stand for one element, row-major, to the first
+ * of them. A complex output is two such chains over the weights w (of backward_weight: the gradients) and inputs x, two
+ * steps a term:
+ *
+ *     re = fma(w.re, x.re, re);  re = fma(-w.im, x.im, re);  im = fma(w.im, x.re, im);  im = fma(w.re, x.im, im)  */
+enum convolve_layer_operation {
+    CONVOLVE_LAYER_CONV,
+    CONVOLVE_LAYER_TRANSPOSE,
+    CONVOLVE_LAYER_BACKWARD_INPUT,
+    CONVOLVE_LAYER_BACKWARD_WEIGHT,
+};
+
+/* How much stands around the input. SAME and SAME_LOWER are ONNX's SAME_UPPER and SAME_LOWER. */
+enum convolve_layer_padding {
+    CONVOLVE_LAYER_CELLS, /* as the numbers say; none where they are not given */
+    CONVOLVE_LAYER_VALID,
+    CONVOLVE_LAYER_SAME,
+    CONVOLVE_LAYER_SAME_LOWER,
+};
+
+/* A layer's request without its values. Everything zero but shapes, groups and dtype is a plain conv. Shapes are those of
+ * the tensors in the request's layout; `input` is input_shape for backward_input, `weight` is weight_shape for
+ * backward_weight. Batched where `input` has the rank of `weight`, unbatched where one less. */
+struct convolve_layer_spec {
+    enum convolve_layer_operation operation;
+    enum convolve_dtype dtype; /* of every tensor */
+    struct convolve_shape input, weight, bias, grad_output;
+    bool bias_given;
+    struct convolve_per_axis stride, dilation;
+    enum convolve_layer_padding padding;
+    struct convolve_padding cells;
+    enum convolve_boundary padding_mode; /* CONSTANT (zeros), REFLECT, EDGE (replicate) or WRAP (circular) */
+    size_t groups; /* at least 1 */
+    bool channels_last;
+    struct convolve_per_axis output_padding, output_shape; /* conv_transpose only */
+    enum convolve_method method; /* AUTO, DIRECT, WINOGRAD or FFT */
+    bool max_error_given;
+    double max_error;
+};
+
+/* As convolve_check_members: the values of the members that the weight's rank, where it is known (not 0), gives a meaning. */
+bool convolve_layer_check_members(const struct convolve_layer_spec *spec, struct convolve_error *error);
+
+/* As convolve_cost and convolve_predict. A run's tensors are `input`, `kernel` (the weight), `bias` and `grad_output`, as far
+ * as the operation has them. */
+bool convolve_layer_cost(struct convolve_cost *cost, const struct convolve_layer_spec *spec, unsigned threads,
+                         struct convolve_error *error);
+bool convolve_layer_predict(const struct convolve_layer_spec *spec, const struct convolve_run *tensors,
+                            double *error_bound, struct convolve_error *error);
+
+/* The plan is run, finished and destroyed like any other. `weight` may be NULL. */
+bool convolve_layer_plan_create(struct convolve_plan **plan, const struct convolve_layer_spec *spec, const void *weight,
+                                struct convolve_error *error);
 
 /* ---- Named kernels -------------------------------------------------------------------------------------------- */
 

@@ -36,7 +36,7 @@ const char *convolve_method_name(enum convolve_method method)
 {
     static const char *const names[] = {
         [CONVOLVE_AUTO] = "auto", [CONVOLVE_DIRECT] = "direct",           [CONVOLVE_SEPARABLE] = "separable",
-        [CONVOLVE_FFT] = "fft",   [CONVOLVE_OVERLAP_ADD] = "overlap_add",
+        [CONVOLVE_FFT] = "fft",   [CONVOLVE_OVERLAP_ADD] = "overlap_add", [CONVOLVE_WINOGRAD] = "winograd",
     };
     assert((unsigned)method < sizeof names / sizeof names[0]);
     return names[method];

@@ -38,6 +38,28 @@ struct simd_facts {
     bool nonfinite; /* a NaN or an infinity */
 };
 
+/* Some output rows, each a chain of multiply-adds over all channels and taps, on the same places of the input: the output
+ * channels of a layer. Row r, place x:
+ *
+ *     acc = accumulate ? output[r*output_pitch + x] : +0
+ *     for c in 0 .. channels-1, t in 0 .. taps-1:
+ *         acc = fma(input[c*channel_pitch + offsets[t] + x], weights[(c*taps + t)*rows + r], acc)
+ *     output[r*output_pitch + x] = bias ? acc + bias[r] : acc
+ *
+ * Everything counts elements. The output overlaps no input. */
+struct simd_panel {
+    const void *input;
+    size_t channels, channel_pitch;
+    const ptrdiff_t *offsets;
+    size_t taps;
+    const void *weights, *bias;
+    bool accumulate;
+    void *output;
+    size_t output_pitch, rows; /* best SIMD_PANEL_ROWS */
+    size_t count;
+};
+enum { SIMD_PANEL_ROWS = 8 };
+
 /* A transform of `length` elements as a chain of steps, each of a radix 2, 3, 4, 5 or 8 over blocks of `span` elements.
  * `turns` has, for each j from 1 to span/radix - 1, e^(-2 pi i j q / span) for q = 1 .. radix-1, real and imaginary part. */
 enum { SIMD_FFT_STEPS_MAX = 40 };
@@ -81,13 +103,17 @@ struct simd_fft_facts {
     X(void, fft_twist_##bits,                                                                                          \
       (type * re, type * im, const type *coarse, const type *fine, size_t fine_count, size_t count, bool inverse))     \
     X(void, gather_rows_##bits, (type * strip, const type *const *rows, size_t count))                                 \
-    X(void, scatter_rows_##bits, (type * const *rows, const type *strip, size_t count))                                \
+    X(void, scatter_rows_##bits, (type *const *rows, const type *strip, size_t count))                                 \
     X(void, fft_facts_##bits, (struct simd_fft_facts * facts, const type *values, size_t count))                       \
     X(void, fft_cut_##bits, (type * out, const type *in, type least, size_t count))
 #define FOR_EACH_FFT_ROUTINE(X) FOR_EACH_FFT_ROUTINE_OF(X, float, f32) FOR_EACH_FFT_ROUTINE_OF(X, double, f64)
 
 /* X(result, name, parameters) */
 #define FOR_EACH_ROUTINE(X)                                                                                             \
+    /* see struct simd_panel; u64 wraps around */                                                                       \
+    X(void, panel_f32, (const struct simd_panel *panel))                                                                \
+    X(void, panel_f64, (const struct simd_panel *panel))                                                                \
+    X(void, panel_u64, (const struct simd_panel *panel))                                                                \
     /* see struct simd_block; u64 wraps around */                                                                       \
     X(void, block_f32, (const struct simd_block *block))                                                                \
     X(void, block_f64, (const struct simd_block *block))                                                                \

@@ -4,6 +4,7 @@
  * blocks instead. A row of the routines' list without a check_NAME here does not compile. */
 #include "core/simd/routines.h"
 #include "tests/bench/fma_peak.h"
+#include "tests/simd/check_panels.h"
 #include "tests/simd/check_simd.h"
 
 #include <stdio.h>

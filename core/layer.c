@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* Layers as plans see them: costs, plans and their stages. Its stages: the weights are packed and all values looked at; what
+ * they tell is concluded; units make the outputs; padded gradients are folded; outputs that this leaves open are looked at. */
+#include "core/layer_explain.h"
+#include "core/layer_state.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STAGE_PACK, STAGE_CONCLUDE, STAGE_MAKE, STAGE_FOLD, STAGE_CHECK };
+
+/* ---- Stages ----------------------------------------------------------------------------------------------------------- */
+
+/* Stages as numbered above; without a fold the check comes in its place. */
+static unsigned stage_of(const struct layer_state *state, unsigned stage)
+{
+    return stage == STAGE_FOLD && !state->fold ? STAGE_CHECK : stage;
+}
+
+static unsigned layer_stage_count(const struct convolve_plan *plan)
+{
+    return layer_state(plan)->fold ? 5 : 4;
+}
+
+static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
+{
+    const struct layer_state *state = layer_state(plan);
+    switch (stage_of(state, stage)) {
+    case STAGE_PACK:
+        return state->pack_tiles + state->scan_tiles;
+    case STAGE_CONCLUDE:
+        return 1;
+    case STAGE_MAKE:
+        return state->plain ? state->plain_tiles : state->tile_count;
+    case STAGE_FOLD:
+        return state->fold_tiles;
+    default:
+        return state->plain_tiles;
+    }
+}
+
+static void layer_run_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage,
+                           size_t tile, void *tile_scratch)
+{
+    const struct layer_state *state = layer_state(plan);
+    const size_t first = tile * state->units_per_tile;
+    switch (stage_of(state, stage)) {
+    case STAGE_PACK:
+        if (tile < state->pack_tiles)
+            layer_pack_tile(plan, run, tile);
+        else
+            layer_scan_tile(plan, run, tile - state->pack_tiles);
+        break;
+    case STAGE_CONCLUDE:
+        layer_conclude(plan, run);
+        break;
+    case STAGE_MAKE:
+        if (state->plain)
+            layer_plain_tile(plan, run, tile, false);
+        for (size_t i = first; !state->plain && i < state->unit_count && i < first + state->units_per_tile; i++)
+            layer_run_unit(plan, run, i, tile_scratch);
+        break;
+    case STAGE_FOLD:
+        layer_fold_tile(plan, run, tile);
+        break;
+    default:
+        layer_plain_tile(plan, run, tile, true);
+        break;
+    }
+}
+
+static bool layer_finish(const struct convolve_plan *plan, const struct convolve_run *run,
+                         struct convolve_outcome *outcome, struct convolve_error *error)
+{
+    const struct layer_findings *found = layer_scratch_parts(layer_state(plan), run->scratch).findings;
+    if (found->overflow)
+        return convolve_fail(error, "integer-overflow", "",
+                             "an exact output does not fit int64: dtype float64 holds it approximately");
+    outcome->nonfinite = found->first_nonfinite != UINT64_MAX;
+    outcome->nonfinite_index = outcome->nonfinite ? (size_t)found->first_nonfinite : 0;
+    outcome->error_bound = outcome->nonfinite ? NAN : found->check && !found->checked_bound ? 0 : found->bound;
+    return true;
+}
+
+static double layer_predict(const struct convolve_plan *plan, const struct convolve_run *run)
+{
+    const struct layer_state *state = layer_state(plan);
+    const struct layer_findings *found = layer_scratch_parts(state, run->scratch).findings;
+    for (size_t tile = 0; tile < state->scan_tiles; tile++)
+        layer_scan_tile(plan, run, tile);
+    layer_conclude(plan, run);
+    return found->source.nonfinite || found->weight.nonfinite || found->bias.nonfinite ? NAN : found->bound;
+}
+
+static void layer_destroy(struct convolve_plan *plan)
+{
+    free(plan->state);
+}
+
+static const struct plan_method layer_direct = {
+    .id = CONVOLVE_DIRECT,
+    .destroy = layer_destroy,
+    .stage_count = layer_stage_count,
+    .tile_count = layer_tile_count,
+    .run_tile = layer_run_tile,
+    .finish = layer_finish,
+    .predict = layer_predict,
+};
+
+/* ---- Creation --------------------------------------------------------------------------------------------------------- */
+
+static bool check_method(const struct convolve_layer_spec *spec, struct convolve_error *error)
+{
+    if (spec->method == CONVOLVE_AUTO || spec->method == CONVOLVE_DIRECT)
+        return true;
+    return convolve_fail(error, "invalid-value", "/method",
+                         "method %s is not built in for layers: there are auto, direct",
+                         convolve_method_name(spec->method));
+}
+
+/* What both a cost and a plan begin with. */
+static bool prepare(struct convolve_plan *plan, struct layer_state *state, const struct convolve_layer_spec *spec,
+                    struct convolve_error *error)
+{
+    struct layer_geometry geometry;
+    *plan = (struct convolve_plan){.method = &layer_direct, .spec.dtype = spec->dtype};
+    plan->spec.max_error_given = spec->max_error_given;
+    plan->spec.max_error = spec->max_error;
+    if (!check_method(spec, error) || !layer_geometry_derive(&geometry, spec, error))
+        return false;
+    plan->geometry.output = geometry.output;
+    plan->geometry.output_count = geometry.output_count;
+    plan->geometry.multiply_adds = geometry.multiply_adds;
+    plan->routines = simd_routines();
+    if (plan_size_add(&plan->sizes.plan_bytes, 1, sizeof *state) && layer_cut_derive(state, &geometry) &&
+        layer_scratch_size(state, &plan->sizes.scratch_bytes) &&
+        layer_tile_scratch(state, &plan->sizes.tile_scratch_bytes))
+        return true;
+    convolve_fail(error, "too-large", "",
+                  "the scratch memory cannot be counted in 64 bits: cut the request into parts");
+    if (error) {
+        error->limit = "max_memory_bytes";
+        error->requested = UINT64_MAX;
+    }
+    return false;
+}
+
+static uint64_t saturating_add(uint64_t a, uint64_t b)
+{
+    return __builtin_add_overflow(a, b, &a) ? UINT64_MAX : a;
+}
+
+static uint64_t saturating_multiply(uint64_t a, uint64_t b)
+{
+    return __builtin_mul_overflow(a, b, &a) ? UINT64_MAX : a;
+}
+
+bool convolve_layer_cost(struct convolve_cost *cost, const struct convolve_layer_spec *spec, unsigned threads,
+                         struct convolve_error *error)
+{
+    struct convolve_plan plan;
+    struct layer_state state;
+    *cost = (struct convolve_cost){0};
+    if (!prepare(&plan, &state, spec, error))
+        return false;
+    const struct layer_geometry *geometry = &state.geometry;
+    uint64_t values = saturating_add(saturating_add(geometry->x.count, geometry->y.count), geometry->w.count);
+    values = saturating_add(values, state.bias_values / state.parts);
+    cost->dtype = spec->dtype;
+    cost->output = geometry->output;
+    cost->output_count = geometry->output_count;
+    cost->method = plan.method->id;
+    cost->multiply_adds = geometry->multiply_adds;
+    cost->tensor_bytes = saturating_multiply(values, convolve_dtype_bytes(spec->dtype));
+    cost->scratch_bytes = saturating_add(saturating_add(plan.sizes.plan_bytes, plan.sizes.scratch_bytes),
+                                         saturating_multiply(plan.sizes.tile_scratch_bytes, threads));
+    return true;
+}
+
+bool convolve_layer_plan_create(struct convolve_plan **plan, const struct convolve_layer_spec *spec, const void *weight,
+                                struct convolve_error *error)
+{
+    (void)weight; /* every weight of the shape is treated alike */
+    struct convolve_plan *const made = malloc(sizeof *made);
+    struct layer_state *const state = malloc(sizeof *state);
+    *plan = NULL;
+    if (!made || !state) {
+        convolve_fail(error, "overloaded", "", "out of memory");
+        goto failed;
+    }
+    if (!prepare(made, state, spec, error))
+        goto failed;
+    const bool f32 = state->element == LAYER_F32;
+    state->unit_roundoff = f32 ? 0x1p-24 : 0x1p-53;
+    state->tiny = f32 ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
+    state->exact_below = f32 ? 0x1p24 : 0x1p53;
+    made->state = state;
+    *plan = made;
+    return true;
+failed:
+    free(state);
+    free(made);
+    return false;
+}
+
+bool convolve_layer_predict(const struct convolve_layer_spec *spec, const struct convolve_run *tensors,
+                            double *error_bound, struct convolve_error *error)
+{
+    struct convolve_plan *plan;
+    if (!convolve_layer_plan_create(&plan, spec, NULL, error))
+        return false;
+    size_t bytes = 0;
+    void *scratch = NULL;
+    const bool ready =
+        plan_size_add(&bytes, plan->sizes.scratch_bytes, 1) && (scratch = aligned_alloc(CONVOLVE_ALIGNMENT, bytes));
+    if (ready) {
+        struct convolve_run run = *tensors;
+        run.scratch = scratch;
+        *error_bound = plan->method->predict(plan, &run);
+    }
+    free(scratch);
+    convolve_plan_destroy(plan);
+    return ready || convolve_fail(error, "overloaded", "", "out of memory");
+}

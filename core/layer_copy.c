@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* The copied input of a unit. For each channel (and part of a complex value) lie, along each axis, slots of cells: cell i of
+ * slot f is the source's place (unit's first + i)*step + first + f's own start. Rows beyond the ends are what the boundary
+ * supplies. The taps' offsets into one channel are the same for all of them. */
+#include "core/layer_state.h"
+
+#include "core/boundary.h"
+
+#include <string.h>
+
+/* The place of tap `tap` relative to the least of the phase's taps. */
+static size_t tap_place(const struct layer_cut *cut, const struct layer_phase *phase, size_t tap)
+{
+    return cut->delta < 0 ? (phase->taps - 1 - tap) * (size_t)-cut->delta : tap * (size_t)cut->delta;
+}
+
+/* The source's place of cell 0 of a slot, for a unit whose first place is `first`. */
+static int64_t slot_start(const struct layer_cut *cut, const struct layer_phase *phase, size_t slot, size_t first)
+{
+    const int64_t start = (int64_t)(first * cut->step) + phase->first;
+    if (cut->slot_each_tap)
+        return start + (int64_t)slot * cut->delta;
+    const int64_t least = cut->delta < 0 ? (int64_t)(phase->taps - 1) * cut->delta : 0;
+    return start + least + (int64_t)(slot * cut->slot_step);
+}
+
+static size_t slot_count(const struct layer_cut *cut, const struct layer_phase *phase)
+{
+    return cut->slot_each_tap ? phase->taps : cut->slots;
+}
+
+/* Cells of the unit's slots; no more than the plan has counted. */
+static size_t cell_count(const struct layer_cut *cut, const struct layer_phase *phase, size_t count)
+{
+    return cut->slot_each_tap ? count : count + tap_place(cut, phase, cut->delta < 0 ? 0 : phase->taps - 1) / cut->step;
+}
+
+/* What tap `tap` adds to an offset: its slot, and the cells within it. */
+static size_t tap_offset(const struct layer_cut *cut, const struct layer_phase *phase, size_t tap, size_t slot_pitch,
+                         size_t cell_pitch)
+{
+    if (cut->slot_each_tap)
+        return tap * slot_pitch;
+    const size_t place = tap_place(cut, phase, tap);
+    return place % cut->step / cut->slot_step * slot_pitch + place / cut->step * cell_pitch;
+}
+
+/* How a copied channel is laid out: [z slot][y slot][x slot][y cell][x cell]. */
+struct layout {
+    size_t slots[LAYER_AXES], cells[LAYER_AXES]; /* along z a slot has one cell */
+    size_t pitch[LAYER_AXES]; /* from slot to slot */
+    size_t channel;
+};
+
+static struct layout lay_out(const struct layer_unit *unit)
+{
+    struct layout layout;
+    for (unsigned i = 0; i < LAYER_AXES; i++) {
+        layout.slots[i] = slot_count(&unit->state->cut[i], &unit->phase[i]);
+        layout.cells[i] = cell_count(&unit->state->cut[i], &unit->phase[i], unit->count[i]);
+    }
+    layout.pitch[2] = layout.cells[1] * layout.cells[2];
+    layout.pitch[1] = layout.pitch[2] * layout.slots[2];
+    layout.pitch[0] = layout.pitch[1] * layout.slots[1];
+    layout.channel = layout.pitch[0] * layout.slots[0];
+    return layout;
+}
+
+void layer_copy_offsets(struct layer_unit *unit)
+{
+    const struct layer_cut *cut = unit->state->cut;
+    const struct layer_phase *phase = unit->phase;
+    ptrdiff_t *offset = unit->offsets;
+    unit->tap_count = phase[0].taps * phase[1].taps * phase[2].taps * unit->state->parts;
+    if (unit->tap_count == 0)
+        return;
+    const struct layout layout = lay_out(unit);
+    unit->row_pitch = layout.cells[2];
+    unit->channel_pitch = layout.channel * unit->state->parts;
+    for (size_t z = 0; z < phase[0].taps; z++)
+        for (size_t y = 0; y < phase[1].taps; y++)
+            for (size_t x = 0; x < phase[2].taps; x++)
+                for (unsigned part = 0; part < unit->state->parts; part++)
+                    *offset++ =
+                        (ptrdiff_t)(tap_offset(&cut[0], &phase[0], z, layout.pitch[0], 0) +
+                                    tap_offset(&cut[1], &phase[1], y, layout.pitch[1], layout.cells[2]) +
+                                    tap_offset(&cut[2], &phase[2], x, layout.pitch[2], 1) + part * layout.channel);
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------------------------------- */
+
+/* A row of cells: where in the source it starts, and which of its cells lie inside. */
+struct span {
+    int64_t start, step;
+    size_t inside, end, count;
+};
+
+static struct span span_of(int64_t start, size_t step, size_t count, size_t length)
+{
+    const int64_t signed_step = (int64_t)step, signed_length = (int64_t)length;
+    struct span span = {.start = start, .step = signed_step, .count = count};
+    span.inside = start >= 0 ? 0 : layer_least((size_t)((-start + signed_step - 1) / signed_step), count);
+    span.end = start >= signed_length ? 0 : (size_t)((signed_length - start + signed_step - 1) / signed_step);
+    span.end = span.end < span.inside ? span.inside : layer_least(span.end, count);
+    return span;
+}
+
+/* `pitch` is between neighbours in the source, in elements. */
+#define DEFINE_FILL(type, suffix)                                                                                      \
+    static void fill_outside_##suffix(type *out, const type *base, const struct span *span, size_t from, size_t to,    \
+                                      size_t pitch, enum convolve_boundary boundary, size_t length)                    \
+    {                                                                                                                  \
+        for (size_t i = from; i < to; i++) {                                                                           \
+            const size_t index = boundary_index(boundary, span->start + (int64_t)i * span->step, length);              \
+            out[i] = index == BOUNDARY_NONE ? 0 : base[index * pitch];                                                 \
+        }                                                                                                              \
+    }                                                                                                                  \
+    static void fill_row_##suffix(type *restrict out, const type *restrict base, const struct span *span,              \
+                                  size_t pitch, enum convolve_boundary boundary, size_t length)                        \
+    {                                                                                                                  \
+        if (boundary == CONVOLVE_CONSTANT) {                                                                           \
+            memset(out, 0, span->inside * sizeof *out);                                                                \
+            memset(out + span->end, 0, (span->count - span->end) * sizeof *out);                                       \
+        } else {                                                                                                       \
+            fill_outside_##suffix(out, base, span, 0, span->inside, pitch, boundary, length);                          \
+            fill_outside_##suffix(out, base, span, span->end, span->count, pitch, boundary, length);                   \
+        }                                                                                                              \
+        if (span->inside == span->end)                                                                                 \
+            return;                                                                                                    \
+        const size_t apart = pitch * (size_t)span->step;                                                               \
+        const type *from = base + (size_t)(span->start + (int64_t)span->inside * span->step) * pitch;                  \
+        if (apart == 1) {                                                                                              \
+            memcpy(out + span->inside, from, (span->end - span->inside) * sizeof *out);                                \
+            return;                                                                                                    \
+        }                                                                                                              \
+        for (size_t i = span->inside; i < span->end; i++, from += apart)                                               \
+            out[i] = *from;                                                                                            \
+    }
+DEFINE_FILL(uint32_t, u32)
+DEFINE_FILL(uint64_t, u64)
+#undef DEFINE_FILL
+
+static void fill_row(const struct layer_state *state, unsigned char *out, const unsigned char *base,
+                     const struct span *span, size_t pitch)
+{
+    const size_t length = state->cut[2].source;
+    /* Only conv reads beyond the ends by the padding's mode; the others find nothing there. */
+    const enum convolve_boundary boundary =
+        layer_reads_y(&state->geometry) ? CONVOLVE_CONSTANT : state->geometry.boundary;
+    if (!base)
+        memset(out, 0, span->count * state->element_bytes);
+    else if (state->element_bytes == 4)
+        fill_row_u32((uint32_t *)(void *)out, (const uint32_t *)(const void *)base, span, pitch, boundary, length);
+    else
+        fill_row_u64((uint64_t *)(void *)out, (const uint64_t *)(const void *)base, span, pitch, boundary, length);
+}
+
+/* The offset of the source's place along an axis, in values; false where it is a zero. */
+static bool place_offset(const struct layer_state *state, unsigned axis, int64_t place, size_t *offset)
+{
+    const enum convolve_boundary boundary =
+        layer_reads_y(&state->geometry) ? CONVOLVE_CONSTANT : state->geometry.boundary;
+    const size_t index = boundary_index(boundary, place, state->cut[axis].source);
+    *offset = index == BOUNDARY_NONE ? 0 : index * state->source.axis_pitch[axis];
+    return index != BOUNDARY_NONE;
+}
+
+/* One plane of slots (z slot, y slot) of every channel. */
+static void copy_plane(const struct layer_unit *unit, const struct layout *layout, const unsigned char *source,
+                       size_t channels, size_t z, size_t y)
+{
+    const struct layer_state *state = unit->state;
+    const struct layer_cut *cut = state->cut;
+    const size_t bytes = state->element_bytes, value = bytes * state->parts;
+    size_t plane_offset;
+    const bool plane_inside =
+        place_offset(state, 0, slot_start(&cut[0], &unit->phase[0], z, unit->first[0]), &plane_offset);
+    const int64_t row_start = slot_start(&cut[1], &unit->phase[1], y, unit->first[1]);
+    unsigned char *const out = (unsigned char *)unit->copy + (z * layout->pitch[0] + y * layout->pitch[1]) * bytes;
+    for (size_t x = 0; x < layout->slots[2]; x++) {
+        const struct span span = span_of(slot_start(&cut[2], &unit->phase[2], x, unit->first[2]), cut[2].step,
+                                         layout->cells[2], cut[2].source);
+        for (size_t row = 0; row < layout->cells[1]; row++) {
+            size_t offset;
+            const bool inside =
+                place_offset(state, 1, row_start + (int64_t)(row * cut[1].step), &offset) && plane_inside;
+            offset += plane_offset;
+            unsigned char *to = out + (x * layout->pitch[2] + row * layout->cells[2]) * bytes;
+            for (size_t c = 0; c < channels; c++)
+                for (unsigned part = 0; part < state->parts; part++, to += layout->channel * bytes)
+                    fill_row(state, to,
+                             inside ? source + (offset + c * state->source.channel_pitch) * value + part * bytes : NULL,
+                             &span, state->source.axis_pitch[2] * state->parts);
+        }
+    }
+}
+
+void layer_copy_input(const struct layer_unit *unit, size_t channel, size_t channels)
+{
+    const struct layer_state *state = unit->state;
+    const struct layout layout = lay_out(unit);
+    const size_t first =
+        unit->item * state->source.item_pitch + (unit->group * state->channels + channel) * state->source.channel_pitch;
+    const unsigned char *const source =
+        (const unsigned char *)layer_source(state, unit->run) + first * state->element_bytes * state->parts;
+    for (size_t z = 0; z < layout.slots[0]; z++)
+        for (size_t y = 0; y < layout.slots[1]; y++)
+            copy_plane(unit, &layout, source, channels, z, y);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/* How a layer is cut into units, from its geometry alone. A unit's copied input should stay in the second-level cache, its
+ * work be some tenths of a millisecond, and its rows of places be long. */
+#include "core/layer_state.h"
+
+enum {
+    UNIT_PLACES = 512, /* at most, where channels are few */
+    COPY_ELEMENTS = 3 << 15, /* real numbers of a unit's copied input */
+    TILE_WORK = 1 << 24, /* multiply-adds */
+    PLAIN_WORK = 1 << 18,
+};
+
+static size_t greatest_divisor(size_t a, size_t b)
+{
+    while (b) {
+        const size_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+static size_t divide_up(size_t a, size_t b)
+{
+    return (a - 1) / b + 1;
+}
+
+/* ---- Phases ----------------------------------------------------------------------------------------------------------- */
+
+/* The cells of the padded x that windows reach. */
+static size_t padded_length(const struct layer_axis *axis)
+{
+    return (axis->y - 1) * axis->stride + (axis->kernel - 1) * axis->dilation + 1;
+}
+
+static bool folds(const struct layer_geometry *geometry)
+{
+    return geometry->operation == CONVOLVE_LAYER_BACKWARD_INPUT && geometry->boundary != CONVOLVE_CONSTANT;
+}
+
+static size_t target_length(const struct layer_geometry *geometry, unsigned i)
+{
+    const struct layer_axis *axis = &geometry->axis[i];
+    return !layer_reads_y(geometry) ? axis->y : folds(geometry) ? padded_length(axis) : axis->x;
+}
+
+static size_t phases_of(const struct layer_geometry *geometry, unsigned i)
+{
+    return layer_reads_y(geometry) ? layer_least(geometry->axis[i].stride, target_length(geometry, i)) : 1;
+}
+
+static bool count_phases(const struct layer_geometry *geometry)
+{
+    size_t product = 1;
+    for (unsigned i = 0; i < LAYER_AXES; i++) {
+        const size_t phases = phases_of(geometry, i);
+        if (phases > LAYER_PHASES_MAX)
+            return false;
+        product *= phases;
+    }
+    return product <= LAYER_PHASES_MAX;
+}
+
+/* The first tap that falls on cells that are `wanted` modulo the stride; the kernel's length where none does. */
+static size_t find_tap(const struct layer_cut *cut, size_t wanted)
+{
+    const size_t turn = cut->dilation % cut->stride, end = layer_least(cut->tap_step, cut->kernel);
+    size_t place = 0;
+    for (size_t tap = 0; tap < end; tap++) {
+        if (place == wanted)
+            return tap;
+        place = place >= cut->stride - turn ? place - (cut->stride - turn) : place + turn;
+    }
+    return cut->kernel;
+}
+
+struct layer_phase layer_phase_at(const struct layer_state *state, unsigned axis, size_t phase)
+{
+    const struct layer_cut *cut = &state->cut[axis];
+    if (!layer_reads_y(&state->geometry))
+        return (struct layer_phase){.places = cut->target, .taps = cut->kernel, .first = -cut->before};
+    const int64_t stride = (int64_t)cut->stride, cell = (int64_t)phase + cut->before;
+    const size_t tap = find_tap(cut, (size_t)((cell % stride + stride) % stride));
+    struct layer_phase found = {.places = divide_up(cut->target - phase, cut->stride), .tap_first = tap};
+    if (tap < cut->kernel) {
+        found.taps = divide_up(cut->kernel - tap, cut->tap_step);
+        found.first = (cell - (int64_t)(tap * cut->dilation)) / stride;
+    }
+    return found;
+}
+
+static void derive_axis(struct layer_state *state, unsigned i)
+{
+    const struct layer_geometry *geometry = &state->geometry;
+    const struct layer_axis *axis = &geometry->axis[i];
+    const bool reads_y = layer_reads_y(geometry);
+    const size_t divisor = reads_y ? greatest_divisor(axis->stride, axis->dilation) : 1;
+    state->cut[i] = (struct layer_cut){
+        .source = reads_y ? axis->y : axis->x,
+        .target = target_length(geometry, i),
+        .step = reads_y ? 1 : axis->stride,
+        .phases = phases_of(geometry, i),
+        .phases_apart = reads_y ? axis->stride : 1,
+        .tap_step = reads_y ? axis->stride / divisor : 1,
+        .delta = reads_y ? -(int64_t)(axis->dilation / divisor) : (int64_t)axis->dilation,
+        .kernel = axis->kernel,
+        .stride = axis->stride,
+        .dilation = axis->dilation,
+        .before = state->fold ? 0 : axis->before,
+    };
+    state->cut[i].taps = divide_up(axis->kernel, state->cut[i].tap_step);
+    state->cut[i].places = reads_y ? divide_up(state->cut[i].target, axis->stride) : state->cut[i].target;
+}
+
+/* ---- Copies ----------------------------------------------------------------------------------------------------------- */
+
+/* The slots and cells that `unit` places need: the taps that are equal modulo the step share one, unless the cells between
+ * them that no tap reads cost more. Planes are always each tap's own. */
+static bool derive_slots(struct layer_cut *cut, size_t unit, bool plane)
+{
+    const size_t taps = cut->taps, apart = (size_t)(cut->delta < 0 ? -cut->delta : cut->delta);
+    size_t shared, each, reach;
+    cut->slot_step = greatest_divisor(apart, cut->step);
+    cut->slots = cut->step / cut->slot_step;
+    cut->unit = unit;
+    if (__builtin_mul_overflow(taps, unit, &each))
+        return false;
+    reach = (taps - 1) * apart / cut->step;
+    cut->cells = unit + reach;
+    cut->slot_each_tap = plane || cut->slots >= taps || __builtin_mul_overflow(cut->slots, cut->cells, &shared) || each < shared;
+    if (cut->slot_each_tap) {
+        cut->slots = taps;
+        cut->cells = unit;
+    }
+    return true;
+}
+
+/* Real numbers of one channel's copy. */
+static bool count_copy(struct layer_state *state)
+{
+    size_t elements = state->parts;
+    for (unsigned i = 0; i < LAYER_AXES; i++)
+        if (__builtin_mul_overflow(elements, state->cut[i].slots, &elements) ||
+            __builtin_mul_overflow(elements, state->cut[i].cells, &elements))
+            return false;
+    state->copy_channel = elements;
+    return true;
+}
+
+/* Shrinks the unit until some channels of its copy fit the cache, or it is as small as makes sense. */
+static bool choose_unit(struct layer_state *state)
+{
+    struct layer_cut *const y = &state->cut[1], *const x = &state->cut[2];
+    const size_t units = divide_up(x->places, UNIT_PLACES);
+    size_t wide = divide_up(x->places, units), high = layer_least(y->places, divide_up(UNIT_PLACES, wide));
+    const size_t wanted = layer_least(state->channels, 256);
+    for (;;) {
+        size_t elements;
+        if (!derive_slots(&state->cut[0], 1, true) || !derive_slots(y, high, false) || !derive_slots(x, wide, false) || !count_copy(state))
+            return false;
+        if (__builtin_mul_overflow(state->copy_channel, wanted, &elements) || elements > COPY_ELEMENTS) {
+            if (high > 1 && high * wide > 64) {
+                high = divide_up(high, 2);
+                continue;
+            }
+            if (high == 1 && wide > 64) {
+                wide = divide_up(wide, 2);
+                continue;
+            }
+        }
+        break;
+    }
+    for (unsigned i = 0; i < LAYER_AXES; i++)
+        state->cut[i].units = divide_up(state->cut[i].places, state->cut[i].unit);
+    const size_t fit = COPY_ELEMENTS / state->copy_channel;
+    state->unit_channels = fit < 1 ? 1 : layer_least(fit, state->channels);
+    return true;
+}
+
+/* ---- Units and tiles -------------------------------------------------------------------------------------------------- */
+
+static bool count_units(struct layer_state *state)
+{
+    const struct layer_geometry *geometry = &state->geometry;
+    size_t phases = 1, places = 1, chain = state->channels * state->parts, work;
+    state->unit_count = geometry->items * geometry->groups; /* at most the source's values */
+    for (unsigned i = 0; i < LAYER_AXES; i++) {
+        phases *= state->cut[i].phases;
+        places *= state->cut[i].unit;
+        if (__builtin_mul_overflow(chain, state->cut[i].taps, &chain) ||
+            __builtin_mul_overflow(state->unit_count, state->cut[i].units, &state->unit_count))
+            return false;
+    }
+    if (__builtin_mul_overflow(chain, places, &work))
+        work = SIZE_MAX;
+    work = work ? work : 1;
+    size_t rows = TILE_WORK / work / SIMD_PANEL_ROWS * SIMD_PANEL_ROWS;
+    rows = rows < SIMD_PANEL_ROWS ? SIMD_PANEL_ROWS : rows;
+    state->row_units = divide_up(state->rows, rows);
+    state->unit_rows = divide_up(divide_up(state->rows, state->row_units), SIMD_PANEL_ROWS) * SIMD_PANEL_ROWS;
+    state->row_units = divide_up(state->rows, state->unit_rows);
+    if (__builtin_mul_overflow(state->unit_count, phases, &state->unit_count) ||
+        __builtin_mul_overflow(state->unit_count, state->row_units, &state->unit_count))
+        return false;
+    const size_t unit_rows = layer_least(state->unit_rows, state->rows);
+    size_t tile = work > TILE_WORK / unit_rows ? 1 : TILE_WORK / (work * unit_rows);
+    tile = layer_least(tile, 64);
+    state->units_per_tile = tile < 1 ? 1 : tile;
+    state->tile_count = divide_up(state->unit_count, state->units_per_tile);
+    state->tap_count = state->parts;
+    for (unsigned i = 0; i < LAYER_AXES; i++)
+        if (__builtin_mul_overflow(state->tap_count, state->cut[i].taps, &state->tap_count))
+            return false;
+    state->made_rows = state->unit_channels < state->channels ? unit_rows : layer_least(SIMD_PANEL_ROWS, unit_rows);
+    return !__builtin_mul_overflow(state->unit_channels, state->copy_channel, &state->copy_elements) &&
+           !__builtin_mul_overflow(state->cut[1].unit, state->cut[2].cells, &state->made_row) &&
+           !__builtin_mul_overflow(state->made_row, state->made_rows, &(size_t){0});
+}
+
+static struct layer_tensor tensor_of(const struct layer_side *side)
+{
+    return (struct layer_tensor){.item_pitch = side->item_pitch,
+                                 .channel_pitch = side->channel_pitch,
+                                 .axis_pitch = {side->axis_pitch[0], side->axis_pitch[1], side->axis_pitch[2]}};
+}
+
+/* The padded target of a fold: dense, channels first. */
+static bool lay_fold(struct layer_state *state)
+{
+    const struct layer_geometry *geometry = &state->geometry;
+    size_t pitch = 1;
+    state->fold_most = 1;
+    for (unsigned i = LAYER_AXES; i-- > 0;) {
+        state->target.axis_pitch[i] = pitch;
+        if (__builtin_mul_overflow(pitch, state->cut[i].target, &pitch))
+            return false;
+        /* Reflected, an element comes twice in a period; replicated, a corner has all that stands outside. */
+        const size_t all = state->cut[i].target, length = geometry->axis[i].x;
+        const size_t most = geometry->boundary == CONVOLVE_EDGE ? all : 2 * (all / length + 2);
+        if (__builtin_mul_overflow(state->fold_most, layer_least(most, all), &state->fold_most))
+            return false;
+    }
+    state->target.channel_pitch = pitch;
+    if (__builtin_mul_overflow(pitch, geometry->x.channels * geometry->groups, &pitch))
+        return false;
+    state->target.item_pitch = pitch;
+    return !__builtin_mul_overflow(pitch, geometry->items, &state->target_values);
+}
+
+/* Outputs that are looked at, or made, one by one. */
+static void count_plain(struct layer_state *state)
+{
+    const struct layer_geometry *geometry = &state->geometry;
+    size_t terms = geometry->terms;
+    for (unsigned i = 0; folds(geometry) && i < LAYER_AXES; i++)
+        if (__builtin_mul_overflow(terms, padded_length(&geometry->axis[i]), &terms))
+            terms = SIZE_MAX;
+    state->plain_outputs = terms >= PLAIN_WORK ? 1 : PLAIN_WORK / (terms + 1) + 1;
+    state->plain_tiles = divide_up(geometry->output_count, state->plain_outputs);
+}
+
+static void count_chunks(struct layer_state *state)
+{
+    const struct layer_geometry *geometry = &state->geometry;
+    const bool backward_weight = geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT;
+    const size_t bias = layer_reads_y(geometry) ? geometry->x.channels : geometry->y.channels;
+    state->source_values = (layer_reads_y(geometry) ? geometry->y.count : geometry->x.count) * state->parts;
+    state->weight_values = (backward_weight ? geometry->y.count : geometry->w.count) * state->parts;
+    state->bias_values = geometry->bias ? bias * geometry->groups * state->parts : 0;
+    state->source_chunks = divide_up(state->source_values, LAYER_CHUNK);
+    state->weight_chunks = divide_up(state->weight_values, LAYER_CHUNK);
+    state->bias_chunks = state->bias_values ? divide_up(state->bias_values, LAYER_CHUNK) : 0;
+    state->scan_tiles = divide_up(state->source_chunks + state->weight_chunks + state->bias_chunks, 16);
+}
+
+bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *geometry)
+{
+    *state = (struct layer_state){.geometry = *geometry, .fold = folds(geometry), .fold_most = 1};
+    state->parts = convolve_dtype_is_complex(geometry->dtype) ? 2 : 1;
+    state->element = geometry->dtype == CONVOLVE_INT64                                              ? LAYER_U64
+                     : geometry->dtype == CONVOLVE_FLOAT32 || geometry->dtype == CONVOLVE_COMPLEX64 ? LAYER_F32
+                                                                                                    : LAYER_F64;
+    state->element_bytes = state->element == LAYER_F32 ? 4 : 8;
+    count_chunks(state);
+    count_plain(state);
+    state->plain = geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT || !count_phases(geometry);
+    if (state->plain) {
+        state->fold = false;
+        return true;
+    }
+    const bool reads_y = layer_reads_y(geometry);
+    const struct layer_side *source = reads_y ? &geometry->y : &geometry->x;
+    const struct layer_side *target = reads_y ? &geometry->x : &geometry->y;
+    state->source = tensor_of(source);
+    state->target = tensor_of(target);
+    state->channels = source->channels;
+    state->row_channels = target->channels;
+    state->rows = target->channels * state->parts;
+    state->weight_channel_pitch = reads_y ? geometry->w.y_pitch : geometry->w.x_pitch;
+    state->weight_row_pitch = reads_y ? geometry->w.x_pitch : geometry->w.y_pitch;
+    state->weight_group_pitch = geometry->y.channels * geometry->w.y_pitch;
+    for (unsigned i = 0; i < LAYER_AXES; i++)
+        derive_axis(state, i);
+    if (state->fold && !lay_fold(state))
+        return false;
+    state->fold_tiles = state->fold ? divide_up(geometry->output_count, 1 << 12) : 0;
+    state->pack_tiles = divide_up(state->rows, SIMD_PANEL_ROWS) * geometry->groups;
+    return choose_unit(state) && count_units(state);
+}
+
+bool layer_tile_scratch(const struct layer_state *state, size_t *bytes)
+{
+    *bytes = 0;
+    return state->plain || (plan_size_add(bytes, state->tap_count, sizeof(ptrdiff_t)) &&
+                            plan_size_add(bytes, state->copy_elements, state->element_bytes) &&
+                            plan_size_add(bytes, state->made_rows * state->made_row, state->element_bytes));
+}

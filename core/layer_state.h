@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the layers' `direct` share: how a request is cut up, and how a run's scratch is divided.
+ *
+ * conv, conv_transpose and backward_input are one thing here, a correlation: a source, a target, and along each axis
+ *
+ *     place in source = place in target * step + first + tap * delta
+ *
+ * conv is one such correlation. conv_transpose and backward_input are one for each phase, the target's places that are equal
+ * modulo the stride: only every (stride / gcd)th tap falls on them, and those have step 1. With a padding_mode other than
+ * zeros backward_input has as target the padded cells, in scratch, which are folded afterwards.
+ *
+ * A unit is one item, one group, one phase, some rows (output channels, two for complex ones) by a rectangle of places in
+ * one plane. Its input is copied, boundary included, into rows without gaps between the places of a phase of the step, so
+ * that all taps are offsets; panels then make all rows from it. A tile is some units. */
+#ifndef CORE_LAYER_STATE_H
+#define CORE_LAYER_STATE_H
+
+#include "core/layer_geometry.h"
+#include "core/plan.h"
+
+enum layer_element { LAYER_F32, LAYER_F64, LAYER_U64 };
+
+/* The target's places that are equal modulo the stride, along one axis, and the taps that fall on them. */
+struct layer_phase {
+    size_t places, taps, tap_first;
+    int64_t first;
+};
+
+/* Along one axis. */
+struct layer_cut {
+    size_t source, target; /* lengths */
+    size_t step, phases, tap_step; /* tap_step: between two taps of a phase */
+    size_t phases_apart; /* places of the target between two of a phase */
+    int64_t delta;
+    size_t kernel, stride, dilation;
+    int64_t before;
+    size_t places, taps; /* of the largest phase */
+    size_t unit, units; /* places of a unit; units of the largest phase */
+    /* Copied rows: a slot holds the cells of one phase of the step, or of one tap. */
+    bool slot_each_tap;
+    size_t slots, slot_step, cells;
+};
+
+struct layer_tensor {
+    size_t item_pitch, channel_pitch, axis_pitch[LAYER_AXES]; /* in values */
+};
+
+struct layer_state {
+    struct layer_geometry geometry;
+    enum layer_element element;
+    size_t element_bytes; /* of a real number */
+    unsigned parts; /* real numbers of one value */
+    bool plain; /* one output at a time, by the definition */
+    bool fold;
+    double unit_roundoff, tiny, exact_below;
+
+    struct layer_cut cut[LAYER_AXES];
+    struct layer_tensor source, target;
+    size_t channels, rows, row_channels; /* of a group: summed; rows = row_channels * parts */
+    size_t weight_channel_pitch, weight_row_pitch, weight_group_pitch; /* in values, of summed and of output channels */
+    size_t unit_rows, row_units, unit_channels; /* unit_channels: copied at a time */
+    size_t unit_count, units_per_tile, tile_count;
+    size_t copy_channel; /* real numbers of one channel in a copy */
+    size_t copy_elements, tap_count; /* of a unit */
+    size_t made_rows, made_row; /* rows that do not go straight to the target, and real numbers of one */
+
+    size_t source_values, weight_values, bias_values; /* real numbers to look at */
+    size_t source_chunks, weight_chunks, bias_chunks;
+    size_t pack_tiles, scan_tiles, fold_tiles, plain_outputs, plain_tiles;
+    size_t target_values; /* of the folded target in scratch */
+    size_t fold_most; /* cells that may stand for one element */
+};
+
+/* What a chunk of values tells. */
+struct layer_facts {
+    double largest;
+    uint64_t integer; /* the largest absolute int64 */
+    bool fractional, nonfinite;
+};
+
+struct layer_findings {
+    struct layer_facts source, weight, bias; /* joined */
+    double bound; /* of every output */
+    bool check; /* outputs are to be looked at one by one */
+    /* Found while tiles run; by __atomic operations only. */
+    uint64_t first_nonfinite, checked_bound, overflow;
+};
+
+struct layer_scratch {
+    struct layer_findings *findings;
+    struct layer_facts *source, *weight, *bias;
+    void *packed;
+    void *target; /* of fold */
+};
+
+enum { LAYER_CHUNK = 1 << 14, LAYER_PHASES_MAX = 1 << 12 };
+
+static inline const struct layer_state *layer_state(const struct convolve_plan *plan)
+{
+    return plan->state;
+}
+
+static inline size_t layer_least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+bool layer_scratch_size(const struct layer_state *state, size_t *bytes);
+struct layer_scratch layer_scratch_parts(const struct layer_state *state, void *scratch);
+
+/* The tensor that is summed over, and what multiplies it. */
+const void *layer_source(const struct layer_state *state, const struct convolve_run *run);
+const void *layer_factors(const struct layer_state *state, const struct convolve_run *run);
+
+/* ---- layer_cut.c: from the geometry to units; false where a size cannot be counted ---- */
+bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *geometry);
+bool layer_tile_scratch(const struct layer_state *state, size_t *bytes);
+struct layer_phase layer_phase_at(const struct layer_state *state, unsigned axis, size_t phase);
+
+/* ---- layer_pack.c: weights in the order of the panels ---- */
+
+/* Where the weights of a block of rows begin, of which `row` is the first, in real numbers. */
+size_t layer_pack_offset(const struct layer_state *state, const struct layer_phase *phases, size_t group, size_t row);
+void layer_pack_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
+
+/* ---- layer_unit.c, layer_copy.c ---- */
+struct layer_unit {
+    const struct convolve_plan *plan;
+    const struct layer_state *state;
+    const struct convolve_run *run;
+    size_t phase_number[LAYER_AXES], item, group, row, rows;
+    struct layer_phase phase[LAYER_AXES];
+    size_t first[LAYER_AXES], count[LAYER_AXES]; /* places of the phase */
+    void *copy, *made;
+    ptrdiff_t *offsets;
+    size_t tap_count, row_pitch, channel_pitch, made_pitch; /* of the copy, but for the last; real numbers */
+    bool flat; /* all rows of places as one */
+    bool straight; /* panels write to the target */
+};
+void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run *run, size_t unit, void *tile_scratch);
+/* Fills unit->copy with `channels` channels from `channel` on. */
+void layer_copy_input(const struct layer_unit *unit, size_t channel, size_t channels);
+/* Fills the offsets and what the copy's pitches are. */
+void layer_copy_offsets(struct layer_unit *unit);
+
+/* ---- layer_facts.c ---- */
+void layer_scan_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
+void layer_conclude(const struct convolve_plan *plan, const struct convolve_run *run);
+void layer_look_at(const struct convolve_plan *plan, const struct convolve_run *run, size_t index, size_t count);
+/* Outputs of a plain tile: made by the definition; or, where `check`, judged by it. */
+void layer_plain_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile, bool check);
+void layer_fold_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
+
+#endif

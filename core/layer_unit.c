@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* One unit: copies its input, makes its rows with panels, block of rows by block of rows, and brings what did not go straight
+ * to its place there. Channels that do not fit the copy together are taken in turns, the rows going on where they were. */
+#include "core/layer_state.h"
+
+#include <string.h>
+
+/* False where the unit is empty: phases may differ by a place, and so by a unit. */
+static bool place_unit(struct layer_unit *unit, size_t number)
+{
+    const struct layer_state *state = unit->state;
+    unit->row = number % state->row_units * state->unit_rows;
+    unit->rows = layer_least(state->unit_rows, state->rows - unit->row);
+    number /= state->row_units;
+    for (unsigned i = LAYER_AXES; i-- > 0;) {
+        unit->first[i] = number % state->cut[i].units * state->cut[i].unit;
+        number /= state->cut[i].units;
+    }
+    for (unsigned i = LAYER_AXES; i-- > 0;) {
+        unit->phase_number[i] = number % state->cut[i].phases;
+        number /= state->cut[i].phases;
+        unit->phase[i] = layer_phase_at(state, i, unit->phase_number[i]);
+        if (unit->first[i] >= unit->phase[i].places)
+            return false;
+        unit->count[i] = layer_least(state->cut[i].unit, unit->phase[i].places - unit->first[i]);
+    }
+    unit->group = number % state->geometry.groups;
+    unit->item = number / state->geometry.groups;
+    return true;
+}
+
+/* The target's value at place (row of places y, place x) of a row, in values; the plane is the unit's. */
+static size_t target_value(const struct layer_unit *unit, size_t row, size_t y, size_t x)
+{
+    const struct layer_state *state = unit->state;
+    const size_t place[LAYER_AXES] = {0, y, x};
+    size_t value = unit->item * state->target.item_pitch +
+                   (unit->group * state->row_channels + row / state->parts) * state->target.channel_pitch;
+    for (unsigned i = 0; i < LAYER_AXES; i++)
+        value += (unit->phase_number[i] + (unit->first[i] + place[i]) * state->cut[i].phases_apart) *
+                 state->target.axis_pitch[i];
+    return value;
+}
+
+static unsigned char *target_of(const struct layer_unit *unit)
+{
+    const struct layer_state *state = unit->state;
+    return state->fold ? layer_scratch_parts(state, unit->run->scratch).target : unit->run->output;
+}
+
+/* ---- Rows to their places --------------------------------------------------------------------------------------------- */
+
+static void move_row(const struct layer_state *state, unsigned char *to, const unsigned char *from, size_t count,
+                     size_t pitch)
+{
+    if (pitch == 1) {
+        memcpy(to, from, count * state->element_bytes);
+    } else if (state->element_bytes == 4) {
+        for (size_t i = 0; i < count; i++)
+            memcpy(to + i * pitch * 4, from + i * 4, 4);
+    } else {
+        for (size_t i = 0; i < count; i++)
+            memcpy(to + i * pitch * 8, from + i * 8, 8);
+    }
+}
+
+/* Rows row .. row+rows-1 of the unit, made at `made`. */
+static void move_rows(const struct layer_unit *unit, const unsigned char *made, size_t row, size_t rows)
+{
+    const struct layer_state *state = unit->state;
+    const size_t bytes = state->element_bytes, parts = state->parts;
+    const size_t pitch = state->target.axis_pitch[2] * state->cut[2].phases_apart * parts;
+    unsigned char *const target = target_of(unit);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t y = 0; y < unit->count[1]; y++)
+            move_row(state, target + (target_value(unit, row + r, y, 0) * parts + (row + r) % parts) * bytes,
+                     made + (r * unit->made_pitch + y * unit->row_pitch) * bytes, unit->count[2], pitch);
+}
+
+/* ---- Panels ----------------------------------------------------------------------------------------------------------- */
+
+static void run_panel(const struct layer_unit *unit, const struct simd_panel *panel)
+{
+    const struct simd_routines *const routines = unit->plan->routines;
+    (unit->state->element == LAYER_F32   ? routines->panel_f32
+     : unit->state->element == LAYER_F64 ? routines->panel_f64
+                                         : routines->panel_u64)(panel);
+}
+
+/* The rows of one block from `channels` copied channels, `channel` the first of them. */
+static void make_block(const struct layer_unit *unit, size_t row, size_t rows, size_t channel, size_t channels)
+{
+    const struct layer_state *state = unit->state;
+    const struct layer_scratch scratch = layer_scratch_parts(state, unit->run->scratch);
+    const size_t bytes = state->element_bytes;
+    const size_t weights = layer_pack_offset(state, unit->phase, unit->group, row) + channel * unit->tap_count * rows;
+    const bool last = channel + channels == state->channels;
+    struct simd_panel panel = {
+        .channels = unit->tap_count ? channels : 0,
+        .channel_pitch = unit->channel_pitch,
+        .offsets = unit->offsets,
+        .taps = unit->tap_count,
+        .weights = (const unsigned char *)scratch.packed + weights * bytes,
+        .bias = last && unit->run->bias
+                    ? (const unsigned char *)unit->run->bias + (unit->group * state->rows + row) * bytes
+                    : NULL,
+        .accumulate = channel > 0,
+        .rows = rows,
+    };
+    if (unit->straight) {
+        panel.output_pitch = state->target.channel_pitch;
+        for (size_t y = 0; y < (unit->flat ? 1 : unit->count[1]); y++) {
+            panel.input = (const unsigned char *)unit->copy + y * unit->row_pitch * bytes;
+            panel.output = target_of(unit) + target_value(unit, row, y, 0) * bytes;
+            panel.count = unit->flat ? unit->count[1] * unit->count[2] : unit->count[2];
+            run_panel(unit, &panel);
+        }
+        return;
+    }
+    const size_t made_row = state->unit_channels < state->channels ? row - unit->row : 0;
+    unsigned char *const made = (unsigned char *)unit->made + made_row * unit->made_pitch * bytes;
+    panel.output_pitch = unit->made_pitch;
+    for (size_t y = 0; y < (unit->flat ? 1 : unit->count[1]); y++) {
+        panel.input = (const unsigned char *)unit->copy + y * unit->row_pitch * bytes;
+        panel.output = made + y * unit->row_pitch * bytes;
+        panel.count = unit->flat ? (unit->count[1] - 1) * unit->row_pitch + unit->count[2] : unit->count[2];
+        run_panel(unit, &panel);
+    }
+    if (last)
+        move_rows(unit, made, row, rows);
+}
+
+/* All rows as one where the gaps between them cost less than the vectors that their ends leave half empty; straight to the
+ * target where places are neighbours there. */
+static void choose_shape(struct layer_unit *unit)
+{
+    const struct layer_state *state = unit->state;
+    const size_t lanes = 64 / state->element_bytes, y = unit->count[1], x = unit->count[2];
+    const bool neighbours = state->parts == 1 && state->target.axis_pitch[2] == 1 && state->cut[2].phases_apart == 1;
+    if (unit->tap_count == 0)
+        unit->row_pitch = x;
+    const bool dense = unit->row_pitch == x;
+    const size_t flat_vectors = ((y - 1) * unit->row_pitch + x + lanes - 1) / lanes;
+    unit->flat = y > 1 && (dense || flat_vectors < (x + lanes - 1) / lanes * y);
+    unit->straight =
+        neighbours && (!unit->flat || (dense && state->cut[1].phases_apart == 1 && state->target.axis_pitch[1] == x));
+    unit->made_pitch = (y - 1) * unit->row_pitch + x;
+}
+
+static void look_at_rows(const struct layer_unit *unit)
+{
+    const struct layer_state *state = unit->state;
+    if (state->fold || state->element == LAYER_U64)
+        return;
+    const size_t pitch = state->target.axis_pitch[2] * state->cut[2].phases_apart;
+    for (size_t r = 0; r < unit->rows; r += state->parts)
+        for (size_t y = 0; y < unit->count[1]; y++) {
+            const size_t value = target_value(unit, unit->row + r, y, 0);
+            if (pitch == 1)
+                layer_look_at(unit->plan, unit->run, value, unit->count[2]);
+            else
+                for (size_t x = 0; x < unit->count[2]; x++)
+                    layer_look_at(unit->plan, unit->run, value + x * pitch, 1);
+        }
+}
+
+void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run *run, size_t number, void *tile_scratch)
+{
+    struct layer_unit unit = {.plan = plan, .state = layer_state(plan), .run = run};
+    const struct layer_state *state = unit.state;
+    unsigned char *cursor = tile_scratch;
+    if (!place_unit(&unit, number))
+        return;
+    unit.offsets = plan_scratch_take(&cursor, state->tap_count, sizeof(ptrdiff_t));
+    unit.copy = plan_scratch_take(&cursor, state->copy_elements, state->element_bytes);
+    unit.made = cursor;
+    layer_copy_offsets(&unit);
+    choose_shape(&unit);
+    for (size_t channel = 0; channel < state->channels; channel += state->unit_channels) {
+        const size_t channels = layer_least(state->unit_channels, state->channels - channel);
+        if (unit.tap_count)
+            layer_copy_input(&unit, channel, channels);
+        for (size_t row = unit.row; row < unit.row + unit.rows; row += SIMD_PANEL_ROWS)
+            make_block(&unit, row, layer_least(SIMD_PANEL_ROWS, unit.row + unit.rows - row), channel, channels);
+    }
+    look_at_rows(&unit);
+}

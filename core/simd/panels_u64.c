@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Panels of int64, modulo 2^64. Accumulators, the vectors of one step and one weight fill the registers. */
+#include "core/simd/routines.h"
+#include "core/simd/vec.h"
+
+#define ELEMENT uint64_t
+#define SUFFIX  u64
+#define PANEL   ROUTINE(panel_u64)
+#if defined VEC_SCALAR
+#define PANEL_ROWS    2
+#define PANEL_VECTORS 3
+#elif VEC_REGISTERS >= 32
+#define PANEL_ROWS    8
+#define PANEL_VECTORS 3
+#else
+#define PANEL_ROWS    4
+#define PANEL_VECTORS 3
+#endif
+#include "core/simd/panels.inc"

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/* What holds for layers whatever the values: plans have the bits of the definition on every instruction set; an item has the
+ * bits that it has alone; the gradients are adjoint to conv, and its slopes; the error bound holds; plans do what they cost. */
+#include "tests/core/layer_case.h"
+
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char *const sets[] = {"scalar", "avx2", "avx512", "neon"};
+
+/* Random, but small enough for the definition. */
+static void make_random(struct layer_case *c, enum layer_values values, uint64_t work_max)
+{
+    for (;;) {
+        struct convolve_layer_spec spec = layer_random_spec();
+        struct convolve_cost cost;
+        const bool backward = spec.operation >= CONVOLVE_LAYER_BACKWARD_INPUT;
+        struct convolve_layer_spec forward = spec;
+        forward.operation = backward ? CONVOLVE_LAYER_CONV : spec.operation;
+        if (!convolve_layer_cost(&cost, &forward, 1, NULL) || cost.multiply_adds > work_max ||
+            cost.output_count > 100000 ||
+            (spec.operation == CONVOLVE_LAYER_BACKWARD_INPUT && spec.padding_mode != CONVOLVE_CONSTANT &&
+             cost.multiply_adds > work_max / 100))
+            continue;
+        if (layer_case_make(c, &spec, values))
+            return;
+    }
+}
+
+static void compare_bits(const struct layer_case *c, const char *how, const void *expected, const void *found)
+{
+    const size_t bytes = convolve_dtype_bytes(c->spec.dtype);
+    for (size_t i = 0; i < c->output_count; i++)
+        if (memcmp((const char *)expected + i * bytes, (const char *)found + i * bytes, bytes) != 0)
+            fail_msg("%s (%s): output %zu of %zu is %.17g, expected %.17g", c->name, how, i, c->output_count,
+                     layer_number(c->spec.dtype, found, i * (convolve_dtype_is_complex(c->spec.dtype) ? 2 : 1)),
+                     layer_number(c->spec.dtype, expected, i * (convolve_dtype_is_complex(c->spec.dtype) ? 2 : 1)));
+}
+
+static void plans_have_the_bits_of_the_definition(void **state)
+{
+    (void)state;
+    layer_seed(11);
+    for (unsigned i = 0; i < 1500; i++) {
+        struct layer_case c;
+        struct convolve_outcome outcome;
+        struct convolve_error error = {0};
+        make_random(&c, i % 3 ? LAYER_VALUES_ANY : LAYER_VALUES_INTEGERS, 300000);
+        void *const expected = layer_memory(c.output_bytes), *const found = layer_memory(c.output_bytes);
+        layer_case_define(&c, expected);
+        for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
+            if ((s != i % 4 && i % 8) || !convolve_simd_select(sets[s]))
+                continue;
+            if (!layer_case_run(&c, found, &outcome, &error))
+                fail_msg("%s: %s at \"%s\": %s", c.name, error.slug, error.pointer, error.detail);
+            compare_bits(&c, sets[s], expected, found);
+            if (outcome.nonfinite || (i % 3 == 0 && outcome.error_bound != 0))
+                fail_msg("%s: nonfinite %d, error_bound %g, expected finite and exact", c.name, outcome.nonfinite,
+                         outcome.error_bound);
+        }
+        convolve_simd_select("auto");
+        free(expected);
+        free(found);
+        layer_case_release(&c);
+    }
+}
+
+static void an_item_has_the_bits_it_has_alone(void **state)
+{
+    (void)state;
+    layer_seed(12);
+    for (unsigned i = 0; i < 100; i++) {
+        struct layer_case c, alone;
+        struct convolve_outcome outcome;
+        struct convolve_error error = {0};
+        do
+            make_random(&c, LAYER_VALUES_ANY, 300000);
+        while ((c.spec.input.rank != c.spec.weight.rank || c.spec.input.size[0] < 2 ||
+                c.spec.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT) &&
+               (layer_case_release(&c), true));
+        void *const all = layer_memory(c.output_bytes), *const one = layer_memory(c.output_bytes);
+        assert_true(layer_case_run(&c, all, &outcome, &error));
+        const size_t items = c.spec.input.size[0], item = layer_random_below(items);
+        alone = c;
+        alone.spec.input.size[0] = 1;
+        alone.spec.grad_output.size[0] = 1;
+        alone.output_count /= items;
+        alone.output_bytes /= items;
+        const size_t bytes = convolve_dtype_bytes(c.spec.dtype);
+        size_t input, gradient;
+        convolve_shape_count(&alone.spec.input, &input);
+        convolve_shape_count(&alone.spec.grad_output, &gradient);
+        if (c.tensors.input)
+            memcpy((char *)c.tensors.input, (const char *)c.tensors.input + item * input * bytes, input * bytes);
+        if (c.tensors.grad_output)
+            memcpy((char *)c.tensors.grad_output, (const char *)c.tensors.grad_output + item * gradient * bytes,
+                   gradient * bytes);
+        assert_true(layer_case_run(&alone, one, &outcome, &error));
+        compare_bits(&alone, "alone", (const char *)all + item * alone.output_bytes, one);
+        free(all);
+        free(one);
+        layer_case_release(&c);
+    }
+}
+
+/* ---- Gradients -------------------------------------------------------------------------------------------------------- */
+
+static double dot(const double *a, const double *b, size_t count, double *absolute)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum = fma(a[i], b[i], sum);
+        *absolute += fabs(a[i] * b[i]);
+    }
+    return sum;
+}
+
+/* A random conv in float64 with its gradients for a random grad_output. */
+struct gradients {
+    struct layer_case conv;
+    double *output, *grad_output, *grad_input, *grad_weight;
+    size_t input_count, weight_count;
+};
+
+static void *run_operation(struct layer_case c, enum convolve_layer_operation operation, const void *gradient,
+                           size_t count, const struct convolve_shape *shape)
+{
+    struct convolve_outcome outcome;
+    struct convolve_error error = {0};
+    c.spec.operation = operation;
+    c.spec.bias_given = operation == CONVOLVE_LAYER_CONV && c.spec.bias_given;
+    c.spec.grad_output = *shape;
+    c.tensors.grad_output = gradient;
+    c.output_count = count;
+    c.output_bytes = count * sizeof(double);
+    void *const output = layer_memory(c.output_bytes);
+    if (!layer_case_run(&c, output, &outcome, &error))
+        fail_msg("%s: %s at \"%s\": %s", c.name, error.slug, error.pointer, error.detail);
+    return output;
+}
+
+static void make_gradients(struct gradients *g)
+{
+    do {
+        make_random(&g->conv, LAYER_VALUES_ANY, 200000);
+        if (g->conv.spec.operation == CONVOLVE_LAYER_CONV && g->conv.spec.dtype == CONVOLVE_FLOAT64)
+            break;
+        layer_case_release(&g->conv);
+    } while (true);
+    struct layer_case *const c = &g->conv;
+    convolve_shape_count(&c->spec.input, &g->input_count);
+    convolve_shape_count(&c->spec.weight, &g->weight_count);
+    free((void *)c->tensors.bias);
+    c->tensors.bias = NULL;
+    c->spec.bias_given = false;
+    g->grad_output = layer_random_tensor(CONVOLVE_FLOAT64, &c->output, LAYER_VALUES_ANY);
+    g->output = run_operation(*c, CONVOLVE_LAYER_CONV, NULL, c->output_count, &c->output);
+    g->grad_input = run_operation(*c, CONVOLVE_LAYER_BACKWARD_INPUT, g->grad_output, g->input_count, &c->output);
+    g->grad_weight = run_operation(*c, CONVOLVE_LAYER_BACKWARD_WEIGHT, g->grad_output, g->weight_count, &c->output);
+}
+
+static void release_gradients(struct gradients *g)
+{
+    free(g->output);
+    free(g->grad_output);
+    free(g->grad_input);
+    free(g->grad_weight);
+    layer_case_release(&g->conv);
+}
+
+static void gradients_are_adjoint(void **state)
+{
+    (void)state;
+    layer_seed(13);
+    for (unsigned i = 0; i < 200; i++) {
+        struct gradients g;
+        make_gradients(&g);
+        double size = 0;
+        const double forward = dot(g.output, g.grad_output, g.conv.output_count, &size);
+        const double input = dot(g.conv.tensors.input, g.grad_input, g.input_count, &size);
+        const double weight = dot(g.conv.tensors.kernel, g.grad_weight, g.weight_count, &size);
+        if (!(fabs(forward - input) <= 1e-12 * size) || !(fabs(forward - weight) <= 1e-12 * size))
+            fail_msg("%s: <conv(x), g> is %.17g, <x, backward_input(g)> %.17g, <w, backward_weight(g)> %.17g",
+                     g.conv.name, forward, input, weight);
+        release_gradients(&g);
+    }
+}
+
+/* conv is linear in each of its tensors, so a difference quotient is the slope but for rounding, however long the step. */
+static void gradients_are_slopes(void **state)
+{
+    (void)state;
+    layer_seed(14);
+    for (unsigned i = 0; i < 200; i++) {
+        struct gradients g;
+        make_gradients(&g);
+        const bool weight = i % 2;
+        double *const tensor = (double *)(weight ? g.conv.tensors.kernel : g.conv.tensors.input);
+        const size_t at = layer_random_below(weight ? g.weight_count : g.input_count);
+        const double slope = (weight ? g.grad_weight : g.grad_input)[at];
+        double size = 0, moved = 0;
+        const double before = dot(g.output, g.grad_output, g.conv.output_count, &size);
+        tensor[at] += 1;
+        double *const output = run_operation(g.conv, CONVOLVE_LAYER_CONV, NULL, g.conv.output_count, &g.conv.output);
+        const double found = dot(output, g.grad_output, g.conv.output_count, &moved) - before;
+        if (!(fabs(found - slope) <= 1e-11 * (size + moved + fabs(slope))))
+            fail_msg("%s: the slope at element %zu of the %s is %.17g, the gradient says %.17g", g.conv.name, at,
+                     weight ? "weight" : "input", found, slope);
+        free(output);
+        release_gradients(&g);
+    }
+}
+
+/* ---- Bounds ----------------------------------------------------------------------------------------------------------- */
+
+/* float32 and complex64 against the same in double, whose own error is far smaller. */
+static void the_error_bound_holds(void **state)
+{
+    (void)state;
+    layer_seed(15);
+    for (unsigned i = 0; i < 300; i++) {
+        struct layer_case c;
+        struct convolve_outcome outcome;
+        struct convolve_error error = {0};
+        double predicted;
+        do
+            make_random(&c, LAYER_VALUES_ANY, 200000);
+        while (c.spec.dtype != CONVOLVE_FLOAT32 && c.spec.dtype != CONVOLVE_COMPLEX64 &&
+               (layer_case_release(&c), true));
+        float *const output = layer_memory(c.output_bytes);
+        assert_true(layer_case_run(&c, output, &outcome, &error));
+        assert_true(convolve_layer_predict(&c.spec, &c.tensors, &predicted, &error));
+        if (!(outcome.error_bound > 0) || !(predicted >= outcome.error_bound))
+            fail_msg("%s: the bound is %g, predicted %g", c.name, outcome.error_bound, predicted);
+        struct layer_case wide = c;
+        const size_t parts = c.spec.dtype == CONVOLVE_COMPLEX64 ? 2 : 1;
+        wide.spec.dtype = parts == 2 ? CONVOLVE_COMPLEX128 : CONVOLVE_FLOAT64;
+        wide.output_bytes *= 2;
+        const void **const from[] = {&wide.tensors.input, &wide.tensors.kernel, &wide.tensors.bias,
+                                     &wide.tensors.grad_output};
+        const struct convolve_shape *const shapes[] = {&c.spec.input, &c.spec.weight, &c.spec.bias,
+                                                       &c.spec.grad_output};
+        for (unsigned t = 0; t < 4; t++) {
+            size_t count;
+            if (!*from[t])
+                continue;
+            convolve_shape_count(shapes[t], &count);
+            double *const values = layer_memory(count * parts * sizeof(double));
+            for (size_t v = 0; v < count * parts; v++)
+                values[v] = (double)((const float *)*from[t])[v];
+            *from[t] = values;
+        }
+        double *const exact = layer_memory(wide.output_bytes);
+        assert_true(layer_case_define(&wide, exact));
+        for (size_t v = 0; v < c.output_count; v++) {
+            const double real = (double)output[v * parts] - exact[v * parts];
+            const double imag = parts == 2 ? (double)output[v * 2 + 1] - exact[v * 2 + 1] : 0;
+            if (!(hypot(real, imag) <= outcome.error_bound * (1 + 1e-6)))
+                fail_msg("%s: output %zu is off by %g, the bound is %g", c.name, v, hypot(real, imag),
+                         outcome.error_bound);
+        }
+        free(exact);
+        free(output);
+        layer_case_release(&wide);
+        layer_case_release(&c);
+    }
+}
+
+static void non_negative_values_give_no_negative_output(void **state)
+{
+    (void)state;
+    layer_seed(16);
+    for (unsigned i = 0; i < 100; i++) {
+        struct layer_case c;
+        struct convolve_outcome outcome;
+        struct convolve_error error = {0};
+        do
+            make_random(&c, LAYER_VALUES_POSITIVE, 200000);
+        while (convolve_dtype_is_complex(c.spec.dtype) && (layer_case_release(&c), true));
+        void *const output = layer_memory(c.output_bytes);
+        assert_true(layer_case_run(&c, output, &outcome, &error));
+        for (size_t v = 0; v < c.output_count; v++)
+            if (layer_number(c.spec.dtype, output, v) < 0)
+                fail_msg("%s: output %zu is %g", c.name, v, layer_number(c.spec.dtype, output, v));
+        free(output);
+        layer_case_release(&c);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plans_have_the_bits_of_the_definition),
+        cmocka_unit_test(an_item_has_the_bits_it_has_alone),
+        cmocka_unit_test(gradients_are_adjoint),
+        cmocka_unit_test(gradients_are_slopes),
+        cmocka_unit_test(the_error_bound_holds),
+        cmocka_unit_test(non_negative_values_give_no_negative_output),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* The checks of the panel routines, for check_simd.c: random panels whose input ends before the unreadable page, their
+ * channels one behind the other. */
+#ifndef TESTS_SIMD_CHECK_PANELS_H
+#define TESTS_SIMD_CHECK_PANELS_H
+
+#include "core/simd/routines.h"
+#include "tests/simd/check_simd.h"
+
+#include <string.h>
+
+enum { PANEL_ROWS_MAX = 19, PANEL_TAPS_MAX = 10, PANEL_COUNT_MAX = 130, PANEL_GUARD = 24 };
+
+#define CHECK_PANEL(type, suffix)                                                                                      \
+    static void check_one_panel_##suffix(const struct simd_routines *scalar, const struct simd_routines *set,          \
+                                         size_t count)                                                                 \
+    {                                                                                                                  \
+        ptrdiff_t offsets[PANEL_TAPS_MAX];                                                                             \
+        struct simd_panel panel = {.channels = check_random() % 5,                                                     \
+                                   .offsets = offsets,                                                                 \
+                                   .taps = check_random() % PANEL_TAPS_MAX,                                            \
+                                   .accumulate = check_random() % 3 == 0,                                              \
+                                   .rows = 1 + check_random() % PANEL_ROWS_MAX,                                        \
+                                   .output_pitch = count + check_random() % PANEL_GUARD,                               \
+                                   .count = count};                                                                    \
+        size_t reach = 0;                                                                                              \
+        for (size_t t = 0; t < panel.taps; t++) {                                                                      \
+            offsets[t] = (ptrdiff_t)(check_random() % 12);                                                             \
+            reach = (size_t)offsets[t] > reach ? (size_t)offsets[t] : reach;                                           \
+        }                                                                                                              \
+        panel.channel_pitch = count + reach;                                                                           \
+        const size_t elements = panel.channels * panel.channel_pitch;                                                  \
+        const size_t weights = panel.channels * panel.taps * panel.rows;                                               \
+        type *const input = check_memory(0, elements * sizeof(type));                                                  \
+        type *const values = check_memory(1, weights * sizeof(type));                                                  \
+        type *const bias = check_memory(2, panel.rows * sizeof(type));                                                 \
+        check_fill_##suffix(input, elements);                                                                          \
+        check_fill_##suffix(values, weights);                                                                          \
+        check_fill_##suffix(bias, panel.rows);                                                                         \
+        panel.input = input;                                                                                           \
+        panel.weights = values;                                                                                        \
+        panel.bias = check_random() % 2 ? bias : NULL;                                                                 \
+        static type expected[PANEL_ROWS_MAX * (PANEL_COUNT_MAX + PANEL_GUARD)], found[sizeof expected / sizeof(type)]; \
+        const size_t shift = 1 + check_random() % 9;                                                                   \
+        check_fill_##suffix(expected, sizeof expected / sizeof *expected);                                             \
+        memcpy(found, expected, sizeof found);                                                                         \
+        panel.output = expected + shift;                                                                               \
+        scalar->panel_##suffix(&panel);                                                                                \
+        panel.output = found + shift;                                                                                  \
+        set->panel_##suffix(&panel);                                                                                   \
+        check_same(set->name, "panel_" #suffix, count, expected, found, sizeof found);                                 \
+    }                                                                                                                  \
+    static void check_panel_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)              \
+    {                                                                                                                  \
+        for (size_t count = 1; count <= PANEL_COUNT_MAX; count++)                                                      \
+            for (unsigned i = 0; i < 12; i++)                                                                          \
+                check_one_panel_##suffix(scalar, set, count);                                                          \
+    }
+CHECK_PANEL(float, f32)
+CHECK_PANEL(double, f64)
+CHECK_PANEL(uint64_t, u64)
+
+#endif
