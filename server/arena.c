@@ -24,7 +24,7 @@
 enum {
     SMALL_ALIGNMENT = 16,
     BLOCK_ALIGNMENT = 64,
-    FIRST_CHUNK_BYTES = 8 << 10,
+    FIRST_CHUNK_BYTES = 16 << 10, /* a tiny request needs no more */
     CHUNK_BYTES_MAX = 64 << 10,
 #ifdef __SANITIZE_ADDRESS__
     SMALL_BLOCK_BYTES_MAX = 0, /* each block from the heap, so that a stray write is seen */

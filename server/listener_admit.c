@@ -46,7 +46,10 @@ static bool check_rate(struct exchange *exchange, const struct config *config, u
                        struct convolve_error *error)
 {
     struct request *request = &exchange->request;
-    const uint64_t client = key != 0 ? key : access_client(config, request, exchange->connection->peer);
+    const uint64_t client = key != 0 ? key
+                            : config->rate_limit_per_second != 0
+                                ? access_client(config, request, exchange->connection->peer)
+                                : 0;
     if (access_take(exchange->connection->listener->access, config, client, &exchange->rate, error))
         return true;
     request->retry_after_s = exchange->rate.wait_s;

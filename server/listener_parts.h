@@ -128,9 +128,11 @@ void connection_end(struct connection *connection);
 void connection_forget(struct listener *listener, int descriptor); /* never taken over */
 /* Whether it is within max_connections and max_connections_per_ip, by now. */
 bool connection_is_counted(struct connection *connection);
-/* The library holds CONNECTION_BYTES for each connection that has had a request, and touches all of them. A few hundred may, as
- * part of the daemon itself; the others are charged. False: there is no memory to keep it open after this answer. */
-enum { CONNECTION_BYTES = 64 << 10, RESERVE_BYTES = 8 << 20 };
+/* The library holds CONNECTION_BYTES for each connection that has had a request, and zeroes all of them after each one, which a
+ * tiny request feels. They hold 32 KiB of headers where those are not many small ones: each takes 64 bytes more. A few hundred
+ * connections may have them as part of the daemon itself; the others are charged. False: there is no memory to keep it open after
+ * this answer. */
+enum { CONNECTION_BYTES = 56 << 10, RESERVE_BYTES = 8 << 20 };
 bool connection_keep(struct connection *connection);
 
 /* Closes it; with an error, that problem is written first where nothing else can be on its way (connection->lock is held). */

@@ -396,9 +396,38 @@ static int stop(void **state)
     return child_stop(daemon_child) == 0 ? 0 : -1;
 }
 
+/* 8 KiB of request line and headers always suffice, in however many headers a caller may have use for, and 32 KiB where those
+ * are larger; on a connection's first request and on a later one. */
+static void many_headers(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t bytes, each;
+    } cases[] = {{8 << 10, 20}, {8 << 10, 100}, {8 << 10, 8000}, {16 << 10, 64}, {32 << 10, 256}, {32 << 10, 16000}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *name = textf("%zu bytes of headers of %zu bytes", cases[i].bytes, cases[i].each);
+        static const char begin[] = "GET /healthz HTTP/1.1\r\n" HOST;
+        char *request = text_room(cases[i].bytes + 1), *at = stpcpy(request, begin);
+        for (unsigned number = 0; (size_t)(at - request) + cases[i].each + 2 <= cases[i].bytes; number++) {
+            char *end = at + cases[i].each - 2;
+            at += sprintf(at, "x%u:", number);
+            memset(at, 'v', (size_t)(end - at));
+            at = stpcpy(end, "\r\n");
+        }
+        strcpy(at, "\r\n");
+        int fd = raw_open(daemon_child);
+        for (int round = 0; round < 2; round++) {
+            raw_send_text(fd, request);
+            check_number(name, "status", raw_read_answer(fd, false).status, 200);
+        }
+        close(fd);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        HTTP_TEST(many_headers),
         HTTP_TEST(framing_faults),
         HTTP_TEST(no_request_at_all),
         HTTP_TEST(eight_kib_of_headers_suffice),
