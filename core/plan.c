@@ -5,6 +5,7 @@
 
 #include "core/choose.h"
 #include "core/direct.h"
+#include "core/fft_convolve.h"
 #include "core/separable.h"
 
 #include <assert.h>
@@ -14,6 +15,8 @@
 static const struct plan_method *const methods[] = {
     &direct_method,
     &separable_method,
+    &fft_method,
+    &overlap_add_method,
 };
 enum { METHOD_COUNT = sizeof methods / sizeof methods[0] };
 

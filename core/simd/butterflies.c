@@ -21,12 +21,12 @@
 
 #define REAL float
 #define BITS f32
-#include "core/simd/butterflies_template.h"
+#include "core/simd/butterflies.inc"
 #undef REAL
 #undef BITS
 
 #define REAL double
 #define BITS f64
-#include "core/simd/butterflies_template.h"
+#include "core/simd/butterflies.inc"
 #undef REAL
 #undef BITS

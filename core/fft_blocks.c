@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/* A job from signal to outputs: cells are fetched and looked at, what their values tell decides how they are treated, and
+ * the outputs leave for their places in the tensor. */
+#include "core/fft_state.h"
+
+#include <math.h>
+#include <string.h>
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- In --------------------------------------------------------------------------------------------------------------- */
+
+static size_t cells_needed(const struct fft_axis *axis, size_t outputs)
+{
+    return outputs ? (outputs - 1) * axis->cell_stride + axis->taps : 0;
+}
+
+static void look_at(struct fft_job *job, bool single, const void *values, size_t count)
+{
+    if (single)
+        job->plan->routines->fft_facts_f32(&job->judgement.facts, values, count);
+    else
+        job->plan->routines->fft_facts_f64(&job->judgement.facts, values, count);
+}
+
+/* Zeros of the boundary are told from those of the input: most windows that hold one hold the other too. */
+static void look_at_row(struct fft_job *job, bool single, struct fft_span span, const void *values, size_t count)
+{
+    const size_t bytes = single ? sizeof(float) : sizeof(double);
+    const struct convolve_scalar fill = job->plan->spec.fillvalue;
+    if (fill.real != 0 || fill.imag != 0)
+        span = (struct fft_span){0, count};
+    look_at(job, single, (const unsigned char *)values + span.first * bytes, span.end - span.first);
+    job->judgement.constant_zeros += count - (span.end - span.first);
+}
+
+static void scale_values(bool single, void *values, size_t count, int exponent)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (single)
+            ((float *)values)[i] = scalbnf(((float *)values)[i], exponent);
+        else
+            ((double *)values)[i] = scalbn(((double *)values)[i], exponent);
+    }
+}
+
+static void clear(bool single, void *values, size_t first, size_t end)
+{
+    const size_t bytes = single ? sizeof(float) : sizeof(double);
+    memset((unsigned char *)values + first * bytes, 0, (end - first) * bytes);
+}
+
+/* A row of `room` cells, of which the first `count` are of use and the others 0. */
+static void fetch_row(struct fft_job *job, bool look, const int64_t *begin, size_t count, size_t room, void *re,
+                      void *im)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const bool single = fft_in_single(job);
+    void *const parts[2] = {re, im};
+    struct fft_span span = {0, 0};
+    if (count)
+        span = fft_fetch(job, begin, count, single, re, im);
+    for (unsigned part = 0; part < layout->parts; part++) {
+        if (look && count)
+            look_at_row(job, single, span, parts[part], count);
+        if (job->judgement.exponent)
+            scale_values(single, parts[part], count, -job->judgement.exponent);
+        clear(single, parts[part], count, room);
+    }
+}
+
+static void *at(const struct fft_job *job, void *array, size_t element)
+{
+    return (unsigned char *)array + element * (fft_in_single(job) ? sizeof(float) : sizeof(double));
+}
+
+/* Where row `row` of the arrays begins in a block, and how many of its cells are of use. */
+static size_t row_begin(const struct fft_job *job, const struct fft_block *block, size_t row, int64_t *begin)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    size_t count = cells_needed(&layout->axis[layout->row], block->outputs[layout->row]), skipped = 0;
+    for (unsigned i = 0; i < layout->axis_count; i++)
+        begin[i] = block->begin[i];
+    for (unsigned i = layout->dims - 1; i-- > 0; row /= layout->dim[i]) {
+        const unsigned number = layout->dim_axis[i];
+        const struct fft_axis *axis = &layout->axis[number];
+        const size_t index = row % layout->dim[i];
+        if (layout->split)
+            skipped = index * layout->dim[1];
+        else if (index >= cells_needed(axis, block->outputs[number]))
+            return 0;
+        begin[number] += (int64_t)((layout->split ? skipped : index) * axis->step);
+    }
+    return skipped < count ? least(count - skipped, layout->dim[layout->dims - 1]) : 0;
+}
+
+void fft_gather(struct fft_job *job, bool look, size_t first, size_t end)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const unsigned last = layout->dims - 1;
+    struct fft_block blocks[2];
+    for (size_t b = 0; b < layout->blocks_per_job; b++)
+        fft_locate(job, b, &blocks[b]);
+    for (size_t row = first; row < end; row++) {
+        const size_t offset = fft_row_offset(layout, row);
+        void *const re = at(job, job->re, offset), *const im = at(job, job->im, offset);
+        for (size_t b = 0; b < layout->blocks_per_job; b++) {
+            int64_t begin[CONVOLVE_RANK_MAX];
+            const size_t count = row_begin(job, &blocks[b], row, begin);
+            fetch_row(job, look, begin, count, layout->pitch[last - 1], b ? im : re, im);
+        }
+    }
+}
+
+/* ---- Out -------------------------------------------------------------------------------------------------------------- */
+
+/* Axes but the row: how many output rows a block has. */
+static size_t output_rows(const struct fft_layout *layout)
+{
+    size_t rows = 1;
+    for (unsigned i = 0; i < layout->axis_count; i++)
+        rows *= i == layout->row ? 1 : layout->axis[i].hop;
+    return rows;
+}
+
+static size_t row_pieces(const struct fft_layout *layout)
+{
+    return (layout->axis[layout->row].hop + layout->piece - 1) / layout->piece;
+}
+
+size_t fft_emit_items(const struct fft_layout *layout)
+{
+    return layout->blocks_per_job * output_rows(layout) * row_pieces(layout);
+}
+
+bool fft_find_piece(const struct fft_job *job, size_t item, struct fft_piece *piece)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const size_t pieces = row_pieces(layout), rows = output_rows(layout);
+    size_t rest = item / pieces;
+    piece->number = rest / rows;
+    rest %= rows;
+    fft_locate(job, piece->number, &piece->block);
+    for (unsigned i = layout->axis_count; i-- > 0;) {
+        if (i == layout->row)
+            continue;
+        piece->h[i] = rest % layout->axis[i].hop;
+        rest /= layout->axis[i].hop;
+        if (piece->h[i] >= piece->block.outputs[i])
+            return false;
+    }
+    const size_t first = item % pieces * layout->piece, outputs = piece->block.outputs[layout->row];
+    piece->h[layout->row] = first;
+    piece->count = first < outputs ? least(layout->piece, outputs - first) : 0;
+    return piece->count > 0;
+}
+
+/* Where transformed cells lie. */
+struct source {
+    const void *re, *im; /* im: of complex values */
+    bool single;
+    size_t apart;
+};
+
+/* Whether outputs are copied as they are, but for what lies below 0. */
+static bool is_plain(const struct fft_job *job)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    return job->judgement.verdict == FFT_FLOAT && !layout->complex && job->judgement.exponent == 0 &&
+           job->taps->exponent == 0;
+}
+
+static void emit_plain(const struct fft_job *job, size_t index, size_t count, const struct source *source)
+{
+    const bool cut = job->judgement.cut;
+    if (source->single)
+        job->plan->routines->fft_cut_f32((float *)job->run->output + index, source->re, cut ? 0 : -INFINITY, count);
+    else
+        job->plan->routines->fft_cut_f64((double *)job->run->output + index, source->re, cut ? 0 : -INFINITY, count);
+}
+
+static double value_of(const struct source *source, unsigned part, size_t i)
+{
+    const void *const values = part ? source->im : source->re;
+    return source->single ? (double)((const float *)values)[i * source->apart]
+                          : ((const double *)values)[i * source->apart];
+}
+
+/* One by one, scaled and rounded. Returns the largest absolute value. */
+static double emit_values(const struct fft_job *job, size_t index, size_t apart, size_t count,
+                          const struct source *source)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const struct fft_judgement *judgement = &job->judgement;
+    const int exponent = judgement->exponent + job->taps->exponent;
+    const bool round = judgement->verdict == FFT_ROUND;
+    double largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned part = 0; part < layout->parts; part++) {
+            double value = value_of(source, part, i);
+            const size_t place = (index + i * apart) * layout->parts + part;
+            value = exponent ? scalbn(value, exponent) : value;
+            value = round ? rint(value) + 0.0 : value;
+            value = judgement->cut && !(value > 0) ? 0 : value;
+            largest = fmax(largest, fabs(value));
+            if (layout->single)
+                ((float *)job->run->output)[place] = (float)value;
+            else
+                ((double *)job->run->output)[place] = value;
+        }
+    }
+    return largest;
+}
+
+static double emit_run(const struct fft_job *job, size_t index, size_t count, const struct source *source)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const struct fft_axis *axis = &layout->axis[layout->row];
+    const size_t apart = axis->class_pitch * axis->output_pitch;
+    if (apart != 1 || source->apart != 1 || !is_plain(job))
+        return emit_values(job, index, apart, count, source);
+    emit_plain(job, index, count, source);
+    return 0;
+}
+
+/* The cells of a piece: of a split row they lie in several rows of the arrays. */
+static double emit_piece(const struct fft_job *job, const struct fft_piece *piece)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const struct fft_axis *axis = &layout->axis[layout->row];
+    void *const base = piece->number ? job->im : job->re;
+    const size_t index = fft_output_index(job, &piece->block, piece->h), stride = axis->cell_stride;
+    size_t offset = 0, done = 0;
+    double largest = 0;
+    for (unsigned i = 0; i + 1 < layout->dims && !layout->split; i++)
+        offset += piece->h[layout->dim_axis[i]] * layout->axis[layout->dim_axis[i]].cell_stride * layout->pitch[i];
+    while (done < piece->count) {
+        size_t cell = (piece->h[layout->row] + done) * stride, count = piece->count - done;
+        if (layout->split) {
+            const size_t within = cell % layout->dim[1], left = (layout->dim[1] - within + stride - 1) / stride;
+            count = least(count, left);
+            cell = cell / layout->dim[1] * layout->pitch[0] + within;
+        }
+        const struct source source = {at(job, base, offset + cell), at(job, job->im, offset + cell), fft_in_single(job),
+                                      stride};
+        largest = fmax(largest, emit_run(job, index + done * axis->class_pitch * axis->output_pitch, count, &source));
+        done += count;
+    }
+    return largest;
+}
+
+void fft_emit(struct fft_job *job, size_t first, size_t end)
+{
+    double largest = 0;
+    for (size_t item = first; item < end; item++) {
+        struct fft_piece piece;
+        if (fft_find_piece(job, item, &piece))
+            largest = fmax(largest, emit_piece(job, &piece));
+    }
+    fft_note_transformed(job, largest);
+}
+
+/* ---- Whole jobs ------------------------------------------------------------------------------------------------------- */
+
+static void run_block(struct fft_job *job)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    fft_gather(job, true, 0, layout->rows);
+    fft_judge(job);
+    if (job->judgement.verdict == FFT_DIRECT) {
+        fft_emit_direct(job, 0, fft_emit_items(layout));
+        return;
+    }
+    const bool single = fft_in_single(job);
+    fft_use_spectrum(job, single);
+    if (single != layout->single || job->judgement.exponent)
+        fft_gather(job, false, 0, layout->rows);
+    for (unsigned dim = 0; dim + 1 < layout->dims; dim++)
+        fft_columns(job, single, dim, false, 0, fft_column_items(layout, dim));
+    fft_groups(job, 0, fft_group_items(layout, single));
+    for (unsigned dim = layout->dims - 1; dim-- > 0;)
+        fft_columns(job, single, dim, true, 0, fft_column_items(layout, dim));
+    fft_emit(job, 0, fft_emit_items(layout));
+    fft_mend_zero_windows(job);
+}
+
+enum { LANES_MAX = SIMD_FFT_WIDTH_f32 };
+
+/* The rows of FFT_ROWS: where they are read, and where they go. Blocks from the lanes' number on are imaginary parts. */
+struct lanes {
+    struct fft_block blocks[2 * LANES_MAX];
+    const void *from[2][LANES_MAX];
+    void *to[2][LANES_MAX];
+};
+
+/* The arrays' rows where the signal cannot be read in place. */
+static void fetch_lanes(struct fft_job *job, struct lanes *lanes, bool look)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const struct fft_axis *axis = &layout->axis[layout->row];
+    const size_t count = fft_width(layout->single), pitch = layout->pitch[0], length = layout->dim[1];
+    const bool in_place = fft_in_single(job) == layout->single && job->judgement.exponent == 0;
+    for (size_t b = 0; b < layout->blocks_per_job; b++) {
+        const size_t lane = b % count;
+        const struct fft_block *block = &lanes->blocks[b];
+        void *const row = at(job, b < count ? job->re : job->im, lane * pitch);
+        void *const imag = at(job, job->im, lane * pitch);
+        const size_t needed = cells_needed(axis, block->outputs[layout->row]);
+        const void *const borrowed = in_place && needed ? fft_borrow(job, block->begin, length) : NULL;
+        lanes->from[b / count][lane] = borrowed ? borrowed : row;
+        if (layout->complex)
+            lanes->from[1][lane] = imag;
+        if (!borrowed)
+            fetch_row(job, look, block->begin, needed, pitch, row, imag);
+        else if (look)
+            look_at(job, layout->single, borrowed, length);
+    }
+}
+
+/* A whole row of outputs that needs nothing else goes straight to its place; the others through the arrays. */
+static bool goes_straight(const struct fft_job *job, const struct fft_block *block)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const struct fft_axis *axis = &layout->axis[layout->row];
+    return is_plain(job) && axis->class_pitch * axis->output_pitch == 1 && axis->cell_stride == 1 &&
+           block->outputs[layout->row] == axis->hop;
+}
+
+static double emit_lane(struct fft_job *job, const struct lanes *lanes, size_t b)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const struct fft_axis *axis = &layout->axis[layout->row];
+    const size_t h[CONVOLVE_RANK_MAX] = {0}, count = fft_width(layout->single);
+    const struct fft_block *block = &lanes->blocks[b];
+    const size_t outputs = block->outputs[layout->row];
+    if (outputs == 0)
+        return 0;
+    const size_t index = fft_output_index(job, block, h);
+    const struct source source = {lanes->to[b / count][b % count], lanes->to[1][b % count], fft_in_single(job),
+                                  axis->cell_stride};
+    if (goes_straight(job, block)) {
+        if (job->judgement.cut)
+            emit_plain(job, index, outputs, &source);
+        return 0;
+    }
+    return emit_run(job, index, outputs, &source);
+}
+
+static void transform_lanes(struct fft_job *job, struct lanes *lanes)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const struct fft_axis *axis = &layout->axis[layout->row];
+    const size_t h[CONVOLVE_RANK_MAX] = {0}, value_bytes = layout->single ? sizeof(float) : sizeof(double);
+    const size_t count = fft_width(layout->single), at_once = fft_width(fft_in_single(job)), pitch = layout->pitch[0];
+    for (size_t b = 0; b < layout->blocks_per_job; b++) {
+        const size_t lane = b % count;
+        lanes->to[b / count][lane] = at(job, b < count ? job->re : job->im, lane * pitch);
+        if (layout->complex)
+            lanes->to[1][lane] = at(job, job->im, lane * pitch);
+        else if (goes_straight(job, &lanes->blocks[b]))
+            lanes->to[b / count][lane] =
+                (unsigned char *)job->run->output + fft_output_index(job, &lanes->blocks[b], h) * value_bytes;
+    }
+    for (size_t lane = 0; lane < count; lane += at_once)
+        fft_lanes(job, lanes->from[0] + lane, lanes->from[1] + lane, lanes->to[0] + lane, lanes->to[1] + lane,
+                  (axis->hop - 1) * axis->cell_stride + 1);
+}
+
+static void run_rows(struct fft_job *job)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    struct lanes lanes;
+    double largest = 0;
+    for (size_t b = 0; b < layout->blocks_per_job; b++)
+        fft_locate(job, b, &lanes.blocks[b]);
+    fetch_lanes(job, &lanes, true);
+    fft_judge(job);
+    if (job->judgement.verdict == FFT_DIRECT) {
+        fft_emit_direct(job, 0, fft_emit_items(layout));
+        return;
+    }
+    fft_use_spectrum(job, fft_in_single(job));
+    if (fft_in_single(job) != layout->single || job->judgement.exponent)
+        fetch_lanes(job, &lanes, false);
+    transform_lanes(job, &lanes);
+    for (size_t b = 0; b < layout->blocks_per_job; b++)
+        largest = fmax(largest, emit_lane(job, &lanes, b));
+    fft_note_transformed(job, largest);
+    fft_mend_zero_windows(job);
+}
+
+void fft_run_job(struct fft_job *job)
+{
+    if (job->state->layout.mode == FFT_ROWS)
+        run_rows(job);
+    else
+        run_block(job);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/* The cost of a layout, and the search for the cheapest: axis by axis over the lengths of the table, until no change of one
+ * length gains. Nothing is measured here, so the same shapes always get the same blocks. */
+#include "core/fft_cost.h"
+
+#include "core/fft_cost_table.inc"
+
+#include <math.h>
+
+enum {
+    LENGTH_COUNT = sizeof fft_cost_rows / sizeof fft_cost_rows[0],
+    ROWS_LENGTH_MAX = 4096, /* of a transform in lanes */
+    SPLIT_LENGTH_MAX = 1 << 20, /* of one that is split, unless the taps need more */
+    WHOLE_CELLS_MAX = 1 << 25, /* of a block that covers everything; beyond, fft is cut like overlap_add */
+};
+
+/* ---- One layout ------------------------------------------------------------------------------------------------------- */
+
+struct element_ns {
+    double column, row;
+};
+
+static struct element_ns element_ns(size_t length, bool single)
+{
+    unsigned low = 0, high = LENGTH_COUNT - 1; /* the first row that is long enough, or the last */
+    while (low < high) {
+        const unsigned middle = (low + high) / 2;
+        if (fft_cost_rows[middle].length < length)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    const struct fft_cost_row *row = &fft_cost_rows[low];
+    const double longer = length > row->length ? log((double)length) / log((double)row->length) : 1;
+    return single ? (struct element_ns){row->column_f32 * longer, row->row_f32 * longer}
+                  : (struct element_ns){row->column_f64 * longer, row->row_f64 * longer};
+}
+
+/* What passing `bytes` costs more in an array of `size` bytes than in one that stays within L2. */
+static double beyond_ns(double bytes, double size)
+{
+    const struct fft_cost_rest *rest = &fft_cost_rest;
+    const double l3 = size > rest->l3_bytes ? rest->beyond_l3 : 0;
+    const double l2 = size > rest->l2_bytes ? rest->beyond_l2 : 0;
+    return bytes * (l2 + l3);
+}
+
+static double round_up(size_t count, size_t unit)
+{
+    return (double)((count + unit - 1) / unit * unit);
+}
+
+static double transform_ns(const struct fft_layout *layout)
+{
+    const size_t width = fft_width(layout->single), last = layout->dim[layout->dims - 1];
+    const double bytes = layout->single ? 8 : 16, elements = (double)layout->rows * (double)last;
+    const struct fft_cost_rest *rest = &fft_cost_rest;
+    double ns = 0;
+    if (layout->mode == FFT_ROWS)
+        return elements * element_ns(last, layout->single).row;
+    for (unsigned i = 0; i + 1 < layout->dims; i++)
+        ns += elements / (double)last * round_up(last, width) * element_ns(layout->dim[i], layout->single).column;
+    ns += round_up(layout->rows, width) * (double)last * element_ns(last, layout->single).row;
+    if (layout->split)
+        ns += elements * (double)(layout->single ? rest->twist_f32 : rest->twist_f64);
+    /* There and back along each dimension; the spectrum is as large as the array. */
+    return ns + beyond_ns(elements * bytes * (4 * layout->dims - 1), elements * bytes * 2);
+}
+
+double fft_job_ns(const struct fft_layout *layout)
+{
+    const struct fft_cost_rest *rest = &fft_cost_rest;
+    double outputs = 1, rows = 1;
+    for (unsigned i = 0; i < layout->axis_count; i++) {
+        outputs *= (double)layout->axis[i].hop;
+        rows *= i == layout->axis_count - 1 ? 1 : (double)layout->axis[i].length;
+    }
+    const double blocks = (double)layout->blocks_per_job * layout->parts, cells = (double)layout->transformed;
+    return transform_ns(layout) +
+           blocks *
+               (cells * (double)(layout->single ? rest->gather_f32 : rest->gather_f64) +
+                outputs * (double)(layout->single ? rest->emit_f32 : rest->emit_f64) + rows * (double)rest->row_ns) +
+           (double)rest->job_ns;
+}
+
+/* Spectra are made in double, from half a transform. */
+static double spectrum_ns(const struct fft_layout *layout)
+{
+    struct fft_layout wide = *layout;
+    wide.single = false;
+    if (layout->mode == FFT_ROWS)
+        wide.rows = fft_width(false);
+    return 0.6 * transform_ns(&wide) + (double)layout->tap_count * 2;
+}
+
+double fft_layout_ns(const struct fft_layout *layout)
+{
+    return (double)layout->job_count * fft_job_ns(layout) + (double)layout->tap_slices * spectrum_ns(layout);
+}
+
+/* ---- The search ------------------------------------------------------------------------------------------------------- */
+
+static bool try_layout(struct fft_layout *layout, double *ns)
+{
+    if (!fft_layout_lay(layout))
+        return false;
+    *ns = fft_layout_ns(layout);
+    return true;
+}
+
+/* The longest block of any use: one that makes every output. */
+static size_t whole_length(const struct fft_axis *axis)
+{
+    const size_t outputs = (axis->outputs - 1) / axis->class_pitch;
+    size_t cells;
+    if (__builtin_mul_overflow(outputs, axis->cell_stride, &cells) || __builtin_add_overflow(cells, axis->taps, &cells))
+        return SIZE_MAX;
+    return cells;
+}
+
+/* Tries the lengths of one axis in turn; beyond the table's end next smooth ones, each by a half longer. */
+static bool improve_axis(struct fft_layout *best, double *best_ns, unsigned axis, size_t length_max)
+{
+    const size_t taps = best->axis[axis].taps, enough = fft_length_next(whole_length(&best->axis[axis]));
+    struct fft_layout trial = *best;
+    bool improved = false;
+    size_t length = fft_length_next(taps);
+    for (unsigned i = 0; length;) {
+        double ns;
+        fft_axis_cut(&trial.axis[axis], length);
+        if (try_layout(&trial, &ns) && ns < *best_ns) {
+            *best_ns = ns;
+            *best = trial;
+            improved = true;
+        }
+        if ((enough && length >= enough) || length >= length_max)
+            break;
+        while (i < LENGTH_COUNT && fft_cost_rows[i].length <= length)
+            i++;
+        length = i < LENGTH_COUNT ? fft_cost_rows[i].length : fft_length_next(length + length / 8);
+    }
+    return improved;
+}
+
+/* From axes of `ratio` times the taps on. */
+static void search_blocks(struct fft_layout *best, double *best_ns, size_t ratio)
+{
+    struct fft_layout layout = *best;
+    double ns = INFINITY;
+    for (unsigned i = 0; i < layout.axis_count; i++) {
+        struct fft_axis *axis = &layout.axis[i];
+        size_t wanted;
+        if (axis->taps == 1) {
+            fft_axis_cut(axis, 1);
+            continue;
+        }
+        if (__builtin_mul_overflow(axis->taps, ratio, &wanted))
+            wanted = axis->taps;
+        const size_t whole = whole_length(axis), length = fft_length_next(wanted < whole ? wanted : whole);
+        if (length == 0)
+            return;
+        fft_axis_cut(axis, length);
+    }
+    if (!try_layout(&layout, &ns))
+        return;
+    for (bool improved = true; improved;) {
+        improved = false;
+        for (unsigned i = 0; i < layout.axis_count; i++)
+            if (layout.axis[i].taps > 1)
+                improved |= improve_axis(&layout, &ns, i, SPLIT_LENGTH_MAX);
+    }
+    if (ns < *best_ns) {
+        *best_ns = ns;
+        *best = layout;
+    }
+}
+
+/* One axis transformed, the others, which have no taps but one, looped over. */
+static void search_rows(struct fft_layout *best, double *best_ns, unsigned row)
+{
+    struct fft_layout layout = *best;
+    double ns = INFINITY;
+    if (layout.axis[row].taps > ROWS_LENGTH_MAX)
+        return;
+    layout.mode = FFT_ROWS;
+    layout.row = row;
+    for (unsigned i = 0; i < layout.axis_count; i++)
+        fft_axis_cut(&layout.axis[i], i == row ? fft_length_next(layout.axis[i].taps) : 1);
+    if (try_layout(&layout, &ns))
+        improve_axis(&layout, &ns, row, ROWS_LENGTH_MAX);
+    if (ns < *best_ns) {
+        *best_ns = ns;
+        *best = layout;
+    }
+}
+
+/* Two blocks that make everything: cut along the first axis that has something to cut. */
+static bool cover_whole(struct fft_layout *layout)
+{
+    bool cut = layout->complex;
+    double cells = 1;
+    for (unsigned i = 0; i < layout->axis_count; i++) {
+        struct fft_axis *axis = &layout->axis[i];
+        size_t length = whole_length(axis);
+        if (axis->taps == 1)
+            length = 1;
+        if (!cut && axis->taps > 1 && axis->outputs > axis->class_pitch) {
+            struct fft_axis half = *axis;
+            half.outputs = ((axis->outputs - 1) / axis->class_pitch + 2) / 2 * axis->class_pitch;
+            length = whole_length(&half);
+            cut = true;
+        }
+        length = fft_length_next(length);
+        if (length == 0)
+            return false;
+        fft_axis_cut(axis, length);
+        cells *= (double)length;
+    }
+    return cells <= WHOLE_CELLS_MAX;
+}
+
+bool fft_cost_choose(struct fft_layout *layout, enum convolve_method method)
+{
+    unsigned active = 0, row = layout->axis_count - 1;
+    double ns = INFINITY;
+    for (unsigned i = 0; i < layout->axis_count; i++)
+        if (layout->axis[i].taps > 1) {
+            active++;
+            row = i;
+        }
+    layout->mode = FFT_BLOCK;
+    layout->row = row;
+    struct fft_layout best = *layout;
+    if (method == CONVOLVE_FFT && cover_whole(&best) && active > 0) {
+        struct fft_layout rows = best;
+        rows.mode = FFT_ROWS;
+        if (active == 1 && rows.axis[row].length <= ROWS_LENGTH_MAX && try_layout(&rows, &ns) && try_layout(&best, &ns))
+            *layout = fft_layout_ns(&rows) < ns ? rows : best;
+        else
+            *layout = best;
+        return true;
+    }
+    best = *layout;
+    if (active <= 1)
+        search_rows(&best, &ns, row);
+    if (active >= 1) {
+        search_blocks(&best, &ns, 2);
+        search_blocks(&best, &ns, 6);
+    }
+    *layout = best;
+    return ns < (double)INFINITY;
+}

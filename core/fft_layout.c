@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* From geometry to blocks: what the axes look like to a transform, then the arrays of the block lengths that cost least, or
+ * that cover everything. */
+#include "core/fft_layout.h"
+
+#include "core/fft_cost.h"
+
+#include <string.h>
+
+enum {
+    TILE_NS = 250000, /* jobs are put together until a tile takes about as long */
+    PIECE_TERMS = 1 << 22,
+    STAGED_CELLS = 1 << 17, /* a job of as many cells is run in stages where there are few of them ... */
+    STAGED_JOBS = 6,
+    STAGED_CELLS_ALWAYS = 1 << 20, /* ... and always from here on, or a tile would hold its thread for too long */
+};
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t divide_up(size_t a, size_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+static size_t common_divisor(size_t a, size_t b)
+{
+    while (b) {
+        const size_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* ---- Axes ------------------------------------------------------------------------------------------------------------- */
+
+static struct fft_axis axis_of(const struct geometry_axis *from, bool exchanged, size_t output_pitch)
+{
+    struct fft_axis axis = {.outputs = from->output, .output_pitch = output_pitch, .stride = from->stride};
+    if (axis.outputs == 1)
+        axis.stride = 1; /* never stepped */
+    if (exchanged) {
+        axis.signal = (from->kernel - 1) * from->dilation + 1; /* geometry has found that it fits */
+        axis.signal_pitch = from->kernel_pitch;
+        axis.taps = from->input;
+        axis.taps_pitch = from->input_pitch;
+        axis.spread = from->dilation;
+        axis.step = 1;
+    } else {
+        axis.signal = from->input;
+        axis.signal_pitch = from->input_pitch;
+        axis.taps = from->kernel;
+        axis.taps_pitch = from->kernel_pitch;
+        axis.before = from->before;
+        axis.spread = 1;
+        axis.step = from->kernel == 1 ? 1 : from->dilation;
+    }
+    /* Output o begins at o*stride: those that agree modulo step / gcd(stride, step) begin at the same residue. */
+    const size_t common = common_divisor(axis.stride, axis.step);
+    axis.class_pitch = axis.step / common;
+    axis.cell_stride = axis.stride / common;
+    axis.classes = least(axis.class_pitch, axis.outputs);
+    if (axis.taps == 1 && axis.spread == 1 && axis.outputs > 1) { /* cells between windows are never looked at */
+        axis.step = axis.stride;
+        axis.classes = axis.class_pitch = axis.cell_stride = 1;
+    }
+    return axis;
+}
+
+/* Every window meets the input: it begins before the input's end, ends behind its beginning, and steps over no input. */
+static bool meets_input(const struct fft_axis *axis)
+{
+    return axis->before <= (axis->taps - 1) * axis->step &&
+           (axis->outputs - 1) * axis->stride < axis->signal + axis->before &&
+           (axis->taps == 1 || axis->step <= axis->signal);
+}
+
+static void lay_axes(struct fft_layout *layout, const struct geometry *geometry)
+{
+    size_t output_pitch = 1, kernel_slices = 1;
+    layout->slices = layout->tap_slices = layout->tap_count = 1;
+    for (unsigned i = geometry->rank; i-- > 0;) {
+        const struct geometry_axis *axis = &geometry->axis[i];
+        if (axis->convolved) {
+            layout->axis[layout->axis_count++] = axis_of(axis, layout->exchanged, output_pitch);
+        } else {
+            const size_t signal = layout->exchanged ? axis->kernel_pitch : axis->input_pitch;
+            const size_t taps = layout->exchanged ? axis->input_pitch : axis->kernel_pitch;
+            layout->outer[layout->outer_count++] = (struct fft_outer){
+                .outputs = axis->output,
+                .output_pitch = output_pitch,
+                .signal_pitch = signal,
+                .taps_pitch = taps,
+                .tap_slice_pitch = taps ? layout->tap_slices : 0,
+                .kernel_slice_pitch = axis->kernel_pitch ? kernel_slices : 0,
+            };
+            layout->slices *= axis->output;
+            layout->tap_slices *= taps ? axis->output : 1;
+            kernel_slices *= axis->kernel_pitch ? axis->output : 1;
+        }
+        output_pitch *= axis->output;
+    }
+    if (layout->axis_count == 0)
+        layout->axis[layout->axis_count++] = (struct fft_axis){.signal = 1,
+                                                               .taps = 1,
+                                                               .outputs = 1,
+                                                               .output_pitch = 1,
+                                                               .stride = 1,
+                                                               .step = 1,
+                                                               .spread = 1,
+                                                               .classes = 1,
+                                                               .class_pitch = 1,
+                                                               .cell_stride = 1};
+    /* Found from the last to the first; wanted the other way round. */
+    for (unsigned i = 0; i < layout->axis_count / 2; i++) {
+        const struct fft_axis last = layout->axis[layout->axis_count - 1 - i];
+        layout->axis[layout->axis_count - 1 - i] = layout->axis[i];
+        layout->axis[i] = last;
+    }
+    for (unsigned i = 0; i < layout->outer_count / 2; i++) {
+        const struct fft_outer last = layout->outer[layout->outer_count - 1 - i];
+        layout->outer[layout->outer_count - 1 - i] = layout->outer[i];
+        layout->outer[i] = last;
+    }
+    for (unsigned i = 0; i < layout->axis_count; i++) {
+        layout->tap_count *= layout->axis[i].taps;
+        layout->lonely |= !layout->exchanged && !meets_input(&layout->axis[i]);
+    }
+    layout->tap_elements = layout->tap_count;
+}
+
+size_t fft_block_outputs(const struct fft_axis *axis, size_t block, size_t *first)
+{
+    const size_t class = block / axis->blocks, begin = block % axis->blocks * axis->hop;
+    const size_t all = divide_up(axis->outputs - class, axis->class_pitch);
+    *first = class + begin * axis->class_pitch;
+    return begin >= all ? 0 : least(axis->hop, all - begin);
+}
+
+/* ---- Blocks ----------------------------------------------------------------------------------------------------------- */
+
+bool fft_axis_cut(struct fft_axis *axis, size_t length)
+{
+    const size_t outputs = divide_up(axis->outputs, axis->class_pitch); /* of class 0, the largest */
+    axis->length = length;
+    axis->hop = (length - axis->taps) / axis->cell_stride + 1;
+    axis->hop = least(axis->hop, outputs);
+    axis->blocks = divide_up(outputs, axis->hop);
+    return true;
+}
+
+/* The two factors of a split length, the first the larger one; as near to each other as they get. */
+static void split_length(size_t length, size_t *first, size_t *second)
+{
+    *second = 1;
+    for (size_t factor = 1; factor * factor <= length; factor++)
+        if (length % factor == 0)
+            *second = factor;
+    *first = length / *second;
+}
+
+static bool lay_array(struct fft_layout *layout)
+{
+    const size_t width = fft_width(layout->single);
+    layout->dims = 0;
+    layout->transformed = 1;
+    for (unsigned i = 0; i < layout->axis_count; i++) {
+        const struct fft_axis *axis = &layout->axis[i];
+        if (layout->mode == FFT_ROWS ? i != layout->row : axis->length == 1)
+            continue;
+        layout->dim_axis[layout->dims] = i;
+        layout->dim[layout->dims++] = axis->length;
+        if (__builtin_mul_overflow(layout->transformed, axis->length, &layout->transformed))
+            return false;
+    }
+    layout->split = false;
+    if (layout->mode == FFT_ROWS) {
+        layout->dim[1] = layout->dim[0];
+        layout->dim_axis[1] = layout->dim_axis[0];
+        layout->dim[0] = width; /* lanes */
+        layout->dims = 2;
+    } else if (layout->dims == 1) {
+        layout->split = true;
+        split_length(layout->dim[0], &layout->dim[0], &layout->dim[1]);
+        layout->dim_axis[1] = layout->dim_axis[0];
+        layout->dims = 2;
+    }
+    /* Distances of an odd number of cache lines, so that columns do not share a few sets of the cache. */
+    unsigned last = layout->dims - 1;
+    layout->pitch[last] = 1;
+    size_t extent = layout->dim[last];
+    layout->rows = 1;
+    for (unsigned i = last; i-- > 0;) {
+        layout->pitch[i] = (divide_up(extent, width) | 1) * width;
+        if (__builtin_mul_overflow(layout->pitch[i], layout->dim[i], &extent))
+            return false;
+        layout->rows *= layout->dim[i];
+    }
+    /* Neither do the real and the imaginary part, whatever the type. */
+    if (extent > SIZE_MAX / 64)
+        return false;
+    layout->cells = divide_up(extent, 1024) * 1024 + 272;
+    layout->spectrum = layout->mode == FFT_ROWS ? divide_up(layout->dim[last], width) * width
+                                                : divide_up(layout->rows, width) * width * layout->dim[last];
+    if (layout->split) {
+        layout->fine_count = 1;
+        while (layout->fine_count * layout->fine_count < layout->dim[1])
+            layout->fine_count++;
+        layout->coarse_count = divide_up(layout->dim[1], layout->fine_count);
+    }
+    return true;
+}
+
+static bool count_jobs(struct fft_layout *layout)
+{
+    const size_t lanes = layout->mode == FFT_ROWS ? fft_width(layout->single) : 1;
+    layout->blocks_per_job = lanes * (layout->complex ? 1 : 2);
+    layout->blocks = 1;
+    for (unsigned i = 0; i < layout->axis_count; i++) {
+        size_t blocks;
+        if (__builtin_mul_overflow(layout->axis[i].blocks, layout->axis[i].classes, &blocks) ||
+            __builtin_mul_overflow(layout->blocks, blocks, &layout->blocks))
+            return false;
+    }
+    layout->jobs_per_slice = divide_up(layout->blocks, layout->blocks_per_job);
+    return !__builtin_mul_overflow(layout->jobs_per_slice, layout->slices, &layout->job_count);
+}
+
+bool fft_layout_lay(struct fft_layout *layout)
+{
+    return lay_array(layout) && count_jobs(layout);
+}
+
+static void cut_tiles(struct fft_layout *layout)
+{
+    const double job_ns = fft_job_ns(layout);
+    layout->piece = least(layout->axis[layout->row].hop, PIECE_TERMS / least(layout->tap_count, PIECE_TERMS) + 64);
+    layout->staged =
+        layout->mode == FFT_BLOCK && (layout->transformed >= STAGED_CELLS_ALWAYS ||
+                                      (layout->transformed >= STAGED_CELLS && layout->job_count < STAGED_JOBS));
+    layout->jobs_per_tile = job_ns < TILE_NS ? (size_t)(TILE_NS / job_ns) + 1 : 1;
+    /* Two threads share few jobs better in small tiles. */
+    const size_t share = divide_up(layout->job_count, 8);
+    layout->jobs_per_tile = least(layout->jobs_per_tile, share);
+    layout->tile_count = divide_up(layout->job_count, layout->jobs_per_tile);
+}
+
+bool fft_layout_derive(struct fft_layout *layout, enum convolve_dtype dtype, enum convolve_boundary boundary,
+                       const struct geometry *geometry, enum convolve_method method)
+{
+    *layout = (struct fft_layout){
+        .single = dtype == CONVOLVE_FLOAT32 || dtype == CONVOLVE_COMPLEX64,
+        .complex = convolve_dtype_is_complex(dtype),
+        .exchanged = geometry->exchanged,
+        .boundary = boundary,
+        .wraps = boundary != CONVOLVE_CONSTANT,
+    };
+    layout->parts = layout->complex ? 2 : 1;
+    lay_axes(layout, geometry);
+    if (!fft_cost_choose(layout, method) || !fft_layout_lay(layout))
+        return false;
+    cut_tiles(layout);
+    layout->cost_ns = fft_layout_ns(layout);
+    return true;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Arrays there and back: the columns of each dimension but the last, then the rows, strip by strip, each strip transformed,
+ * multiplied by the spectrum of the taps and transformed back before it leaves the first cache. */
+#include "core/fft_state.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { COLUMN_CHUNK = 64 };
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t round_up(size_t count, size_t unit)
+{
+    return (count + unit - 1) / unit * unit;
+}
+
+size_t fft_row_offset(const struct fft_layout *layout, size_t row)
+{
+    size_t offset = 0;
+    for (unsigned i = layout->dims - 1; i-- > 0; row /= layout->dim[i])
+        offset += row % layout->dim[i] * layout->pitch[i];
+    return offset;
+}
+
+/* The cells within one index of a dimension: columns that lie side by side, the padding of rows among them. */
+static size_t column_extent(const struct fft_layout *layout, unsigned dim)
+{
+    if (dim + 2 == layout->dims)
+        return round_up(layout->dim[dim + 1], fft_width(layout->single));
+    return layout->dim[dim + 1] * layout->pitch[dim + 1];
+}
+
+static size_t column_chunks(const struct fft_layout *layout, unsigned dim)
+{
+    return (column_extent(layout, dim) + COLUMN_CHUNK - 1) / COLUMN_CHUNK;
+}
+
+size_t fft_column_items(const struct fft_layout *layout, unsigned dim)
+{
+    size_t items = column_chunks(layout, dim);
+    for (unsigned i = 0; i < dim; i++)
+        items *= layout->dim[i];
+    return items;
+}
+
+size_t fft_group_items(const struct fft_layout *layout, bool single)
+{
+    const size_t width = fft_width(single);
+    return layout->mode == FFT_ROWS ? 1 : (layout->rows + width - 1) / width;
+}
+
+#define REAL   float
+#define BITS   f32
+#define TABLES single
+#include "core/fft_transform.inc"
+#undef REAL
+#undef BITS
+#undef TABLES
+
+#define REAL   double
+#define BITS   f64
+#define TABLES twice
+#include "core/fft_transform.inc"
+#undef REAL
+#undef BITS
+#undef TABLES
+
+void fft_columns(const struct fft_job *job, bool single, unsigned dim, bool inverse, size_t first, size_t end)
+{
+    if (single)
+        columns_f32(job, dim, inverse, first, end);
+    else
+        columns_f64(job, dim, inverse, first, end);
+}
+
+void fft_groups(const struct fft_job *job, size_t first, size_t end)
+{
+    if (fft_in_single(job))
+        groups_f32(job, first, end);
+    else
+        groups_f64(job, first, end);
+}
+
+void fft_lanes(const struct fft_job *job, const void *const *from_re, const void *const *from_im, void *const *to_re,
+               void *const *to_im, size_t count)
+{
+    if (fft_in_single(job))
+        lanes_f32(job, (const float *const *)from_re, (const float *const *)from_im, (float *const *)to_re,
+                  (float *const *)to_im, count);
+    else
+        lanes_f64(job, (const double *const *)from_re, (const double *const *)from_im, (double *const *)to_re,
+                  (double *const *)to_im, count);
+}
+
+/* Doubles that are not negative are ordered as their bits are. */
+static void note_peak(uint64_t *peak, double value)
+{
+    uint64_t bits, seen = __atomic_load_n(peak, __ATOMIC_RELAXED);
+    memcpy(&bits, &value, sizeof bits);
+    while (seen < bits && !__atomic_compare_exchange_n(peak, &seen, bits, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+void fft_tap_groups(const struct fft_job *job, bool single, size_t first, size_t end)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const double *const strip_re = job->work.strip_re, *const strip_im = job->work.strip_im;
+    const size_t cells = layout->dim[layout->dims - 1] * SIMD_FFT_WIDTH_f64;
+    const double scale = 1.0 / (double)layout->transformed;
+    for (size_t group = first; group < end; group++) {
+        double peak = 0;
+        group_forward_f64(job, group);
+        for (size_t i = 0; i < cells; i++)
+            peak = fmax(peak, strip_re[i] * strip_re[i] + strip_im[i] * strip_im[i]);
+        note_peak(&job->taps->peak, peak);
+        if (single)
+            store_spectrum_f32(job, group, scale);
+        else
+            store_spectrum_f64(job, group, scale);
+    }
+}

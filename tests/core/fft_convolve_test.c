@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* fft and overlap_add against the definition, summed in long double: random requests of every member they accept, and every
+ * promise about values as a property of each output. The bound that a run reports is never below the error that it made. */
+#include "core/explain.h"
+#include "core/simd/routines.h"
+#include "tests/core/random_spec.h"
+
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- Values ----------------------------------------------------------------------------------------------------------- */
+
+enum kind {
+    KIND_SMALL_INTEGERS,
+    KIND_REALS,
+    KIND_WILD,
+    KIND_HOLES,
+    KIND_LARGE_INTEGERS,
+    KIND_SPARSE, /* mostly zeros: windows of nothing else */
+    KIND_POSITIVE, /* nothing negative, much that is 0 */
+    KIND_HUGE,
+    KIND_TINY,
+    KIND_NEAR_LIMIT, /* integers whose products add up to just below 2^53, 2^24 */
+    KIND_COUNT
+};
+static const char *const kind_names[KIND_COUNT] = {"small integers", "reals",    "wild", "holes", "large integers",
+                                                   "sparse",         "positive", "huge", "tiny",  "near the limit"};
+
+static bool is_single(enum convolve_dtype dtype)
+{
+    return dtype == CONVOLVE_FLOAT32 || dtype == CONVOLVE_COMPLEX64;
+}
+
+static double part_at(enum convolve_dtype dtype, const void *values, size_t i)
+{
+    return is_single(dtype) ? (double)((const float *)values)[i] : ((const double *)values)[i];
+}
+
+static void set_part(enum convolve_dtype dtype, void *values, size_t i, double value)
+{
+    if (is_single(dtype))
+        ((float *)values)[i] = (float)value;
+    else
+        ((double *)values)[i] = value;
+}
+
+static void fill(uint64_t *state, enum convolve_dtype dtype, enum kind kind, void *values, size_t count, double limit)
+{
+    if (kind < KIND_SPARSE) {
+        random_fill(state, dtype, (enum random_values)kind, values, count);
+        return;
+    }
+    random_fill(state, dtype, RANDOM_REALS, values, count);
+    for (size_t i = 0; i < count * (convolve_dtype_is_complex(dtype) ? 2 : 1); i++) {
+        double value = part_at(dtype, values, i);
+        if (kind == KIND_SPARSE)
+            value = random_below(state, 12) ? 0 : value;
+        else if (kind == KIND_POSITIVE)
+            value = random_below(state, 3) ? fabs(value) : 0;
+        else if (kind == KIND_HUGE)
+            value *= is_single(dtype) ? 0x1p126 : 0x1p1020;
+        else if (kind == KIND_TINY)
+            value *= is_single(dtype) ? 0x1p-120 : 0x1p-1010;
+        else
+            value = trunc(value * limit);
+        set_part(dtype, values, i, value);
+    }
+}
+
+/* ---- The definition ---------------------------------------------------------------------------------------------------- */
+
+struct truth {
+    long double real, imag, products; /* products: sum of absolute values, of all parts */
+    bool nonfinite, zeros, hole, negative;
+};
+
+static void add_term(void *context, const struct convolve_term *term)
+{
+    struct truth *const truth = context;
+    const long double x = term->input.real, y = term->input.imag, a = term->kernel.real, b = term->kernel.imag;
+    truth->real += x * a - y * b;
+    truth->imag += x * b + y * a;
+    truth->products += (fabsl(x) + fabsl(y)) * (fabsl(a) + fabsl(b));
+    truth->nonfinite |= !isfinite(x) || !isfinite(y) || !isfinite(a) || !isfinite(b);
+    truth->zeros &= x == 0 && y == 0;
+    truth->hole |= term->missing;
+    truth->negative |= x < 0 || a < 0;
+}
+
+struct request {
+    struct convolve_spec spec;
+    struct convolve_cost cost;
+    void *input, *kernel, *output;
+    size_t input_count, kernel_count;
+    struct convolve_outcome outcome;
+    char name[128];
+};
+
+/* Loose figures for the report: how far the bound lies above the largest error. */
+static double looseness[100000];
+static size_t looseness_count;
+
+static bool all_integral(const struct request *request)
+{
+    const unsigned parts = convolve_dtype_is_complex(request->spec.dtype) ? 2 : 1;
+    const struct convolve_scalar fill_value = request->spec.fillvalue;
+    bool integral = request->spec.boundary != CONVOLVE_CONSTANT || (fill_value.real == 0 && fill_value.imag == 0);
+    for (size_t i = 0; i < request->input_count * parts; i++) {
+        const double value = part_at(request->spec.dtype, request->input, i);
+        integral &= isfinite(value) && value == rint(value);
+    }
+    for (size_t i = 0; i < request->kernel_count * parts; i++) {
+        const double value = part_at(request->spec.dtype, request->kernel, i);
+        integral &= isfinite(value) && value == rint(value);
+    }
+    return integral;
+}
+
+static bool nothing_negative(const struct request *request)
+{
+    if (convolve_dtype_is_complex(request->spec.dtype) || request->spec.fillvalue.real < 0)
+        return false;
+    for (size_t i = 0; i < request->input_count; i++)
+        if (!(part_at(request->spec.dtype, request->input, i) >= 0))
+            return false;
+    for (size_t i = 0; i < request->kernel_count; i++)
+        if (!(part_at(request->spec.dtype, request->kernel, i) >= 0))
+            return false;
+    return true;
+}
+
+static bool same_kind(double found, double expected)
+{
+    return isnan(expected) ? isnan(found) : isinf(expected) ? found == expected : isfinite(found);
+}
+
+static void fail_output(const struct request *request, size_t index, const char *what, double real, double imag,
+                        long double expected_real, long double expected_imag)
+{
+    fail_msg("%s: %s\n%s output %zu: %s: found %.17g %.17g, expected %.17Lg %.17Lg, bound %g", request->name,
+             describe_spec(&request->spec), convolve_method_name(request->spec.method), index, what, real, imag,
+             expected_real, expected_imag, request->outcome.error_bound);
+}
+
+/* Holds one output against everything that is promised. Returns the error. */
+static long double check_output(const struct request *request, size_t index, bool integral, bool positive,
+                                bool *all_exact)
+{
+    const struct convolve_spec *spec = &request->spec;
+    const bool complex = convolve_dtype_is_complex(spec->dtype), single = is_single(spec->dtype);
+    struct truth truth = {.zeros = true};
+    struct convolve_scalar expected;
+    assert_true(convolve_explain(spec, request->input, request->kernel, index, add_term, &truth, &expected, NULL));
+    const double real = part_at(spec->dtype, request->output, complex ? 2 * index : index);
+    const double imag = complex ? part_at(spec->dtype, request->output, 2 * index + 1) : 0;
+    const double limit = single ? 0x1p24 : 0x1p53;
+    if (truth.hole || truth.nonfinite) {
+        if (!same_kind(real, expected.real) || !same_kind(imag, expected.imag))
+            fail_output(request, index, "not finite alike", real, imag, expected.real, expected.imag);
+        if (!truth.hole || !isfinite(expected.real) || !isfinite(expected.imag))
+            return 0;
+        truth.real = expected.real; /* mended outputs are direct's */
+        truth.imag = expected.imag;
+        return hypotl(real - truth.real, imag - truth.imag);
+    }
+    if (!isfinite(real) || !isfinite(imag)) {
+        const long double most = single ? FLT_MAX : DBL_MAX;
+        if (truth.products < most / 2)
+            fail_output(request, index, "not finite", real, imag, truth.real, truth.imag);
+        return 0;
+    }
+    if (truth.zeros && (real != 0 || imag != 0 || signbit(real) || signbit(imag)))
+        fail_output(request, index, "a window of zeros", real, imag, 0, 0);
+    if (positive && (real < 0 || signbit(real)))
+        fail_output(request, index, "negative", real, imag, truth.real, truth.imag);
+    if (integral && truth.products < (long double)limit && (truth.real != real || truth.imag != imag))
+        fail_output(request, index, "an integer", real, imag, truth.real, truth.imag);
+    *all_exact &= truth.products < (long double)limit;
+    return hypotl(real - truth.real, imag - truth.imag);
+}
+
+static void check_request(struct request *request, size_t samples)
+{
+    const bool integral = all_integral(request), positive = nothing_negative(request);
+    const size_t step = request->cost.output_count > samples ? request->cost.output_count / samples : 1;
+    bool all_exact = integral;
+    long double worst = 0;
+    for (size_t i = 0; i < request->cost.output_count; i += step) {
+        const long double error = check_output(request, i, integral, positive, &all_exact);
+        /* 80 bits leave the sum's own errors beside those of float64. */
+        if (!isnan(request->outcome.error_bound) && !(error <= request->outcome.error_bound * (1 + 1e-3)))
+            fail_msg("%s: %s\n%s output %zu: error %Lg above the bound %g", request->name,
+                     describe_spec(&request->spec), convolve_method_name(request->spec.method), i, error,
+                     request->outcome.error_bound);
+        worst = fmaxl(worst, error);
+    }
+    if (all_exact && request->outcome.error_bound != 0)
+        fail_msg("%s: %s: every output is exact, but the bound is %g", request->name, describe_spec(&request->spec),
+                 request->outcome.error_bound);
+    if (worst > 0 && isfinite(request->outcome.error_bound) && looseness_count < 100000)
+        looseness[looseness_count++] = (double)(request->outcome.error_bound / worst);
+}
+
+/* ---- Requests --------------------------------------------------------------------------------------------------------- */
+
+static size_t count_of(const struct convolve_shape *shape)
+{
+    size_t count = 0;
+    assert_true(convolve_shape_count(shape, &count));
+    return count;
+}
+
+static void begin_request(struct request *request)
+{
+    assert_true(convolve_cost(&request->cost, &request->spec, 1, NULL));
+    request->input_count = count_of(&request->spec.input);
+    request->kernel_count = count_of(&request->spec.kernel);
+    request->input = allocate_values(request->spec.dtype, request->input_count);
+    request->kernel = allocate_values(request->spec.dtype, request->kernel_count);
+    request->output = allocate_values(request->spec.dtype, request->cost.output_count);
+}
+
+static void end_request(struct request *request)
+{
+    free(request->input), free(request->kernel), free(request->output);
+}
+
+static bool run(struct request *request, unsigned threads, uint64_t *state)
+{
+    struct convolve_error error = {0};
+    const size_t bytes = request->cost.output_count * convolve_dtype_bytes(request->spec.dtype);
+    memset(request->output, 0xff, bytes);
+    request->outcome = (struct convolve_outcome){0};
+    if (run_plan(&request->spec, request->input, request->kernel, request->output, threads, state, &request->outcome,
+                 &error))
+        return true;
+    /* Only a kernel that sums to 0 is refused. */
+    if (!request->spec.ignore_missing || strcmp(error.slug, "invalid-value") != 0)
+        fail_msg("%s: %s: %s", request->name, describe_spec(&request->spec), error.detail);
+    return false;
+}
+
+static void check_random_request(uint64_t seed, size_t elements_max)
+{
+    uint64_t state = seed;
+    struct request request = {0};
+    do
+        random_spec(&state, &request.spec, elements_max);
+    while (request.spec.dtype == CONVOLVE_INT64);
+    const enum kind kind = (enum kind)random_below(&state, KIND_COUNT);
+    const bool near = kind == KIND_NEAR_LIMIT;
+    request.spec.method = seed & 1 ? CONVOLVE_FFT : CONVOLVE_OVERLAP_ADD;
+    if (near || kind == KIND_SPARSE || kind == KIND_POSITIVE)
+        request.spec.fillvalue = (struct convolve_scalar){0};
+    begin_request(&request);
+    /* Of values up to a, b, n products of both parts stay below 4 * n * a * b. */
+    const double each = sqrt((is_single(request.spec.dtype) ? 0x1p24 : 0x1p53) / (4 * (double)request.kernel_count));
+    fill(&state, request.spec.dtype, kind, request.input, request.input_count, each);
+    fill(&state, request.spec.dtype, kind == KIND_HOLES ? KIND_REALS : kind, request.kernel, request.kernel_count,
+         each);
+    if (kind == KIND_HUGE || kind == KIND_TINY) /* products stay in range */
+        random_fill(&state, request.spec.dtype, RANDOM_REALS, request.kernel, request.kernel_count);
+    const struct simd_routines *set;
+    for (size_t i = 0; (set = simd_routines_at(i)); i++) {
+        snprintf(request.name, sizeof request.name, "seed %llu, %s, %s", (unsigned long long)seed, kind_names[kind],
+                 set->name);
+        assert_true(convolve_simd_select(set->name));
+        if (run(&request, 1 + (unsigned)(seed % 16 == 0), &state))
+            check_request(&request, 300);
+    }
+    assert_true(convolve_simd_select("auto"));
+    end_request(&request);
+}
+
+static void test_random_requests(void **context)
+{
+    (void)context;
+    for (uint64_t seed = 1; seed <= 3000; seed++)
+        check_random_request(seed, 60);
+}
+
+static void test_larger_random_requests(void **context)
+{
+    (void)context;
+    for (uint64_t seed = 100001; seed <= 100300; seed++)
+        check_random_request(seed, 3000);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void report_looseness(void **context)
+{
+    (void)context;
+    qsort(looseness, looseness_count, sizeof looseness[0], by_value);
+    assert_true(looseness_count > 100);
+    printf("bound over largest error: median %.1f, least %.2f, of %zu runs\n", looseness[looseness_count / 2],
+           looseness[0], looseness_count);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_requests),
+        cmocka_unit_test(test_larger_random_requests),
+        cmocka_unit_test(report_looseness),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
