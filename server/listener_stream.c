@@ -10,7 +10,8 @@
 #include "server/listener_parts.h"
 #include "server/listener_request.h"
 
-enum { HALF_BYTES = 512 << 10, BLOCK_BYTES = 32 << 10 };
+/* A half is many pieces, so that waking threads for it costs little beside writing it. */
+enum { HALF_BYTES = 1 << 20, PIECES_PER_THREAD = 4, BLOCK_BYTES = 32 << 10 };
 
 struct half {
     struct job job;
@@ -216,8 +217,8 @@ struct MHD_Response *stream_open(struct exchange *exchange)
     struct stream *stream = arena_alloc(arena, sizeof *stream);
     size_t per_half = source->piece_bytes_max > 0 ? HALF_BYTES / source->piece_bytes_max : 1, bytes;
 
-    if (per_half > exchange->request.daemon->threads)
-        per_half = exchange->request.daemon->threads;
+    if (per_half > (size_t)PIECES_PER_THREAD * exchange->request.daemon->threads)
+        per_half = (size_t)PIECES_PER_THREAD * exchange->request.daemon->threads;
     if (per_half < 1)
         per_half = 1;
     if (stream == NULL || __builtin_mul_overflow(per_half, source->piece_bytes_max, &bytes))
