@@ -1,103 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* POST /v1/convolve and /v1/correlate: decode, cost, admission, plan, run, answer. The two differ in one field of the spec.
- * A tiny job runs where it was decoded; any other is the pool's, and the answer is made once it has ended. */
+ * What they share with other computations is in computation.c. */
 #include <math.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "core/convolve.h"
 #include "server/admission.h"
 #include "server/daemon.h"
 #include "server/endpoint.h"
-#include "server/endpoints/answer.h"
+#include "server/endpoints/computation.h"
 #include "server/endpoints/convolve_members.h"
-#include "server/metrics.h"
-#include "server/pool.h"
 #include "server/request.h"
-#include "server/response.h"
 
 struct convolve_state {
-    struct json_decoder *decoder;
+    struct computation computation;
     struct convolve_members members;
-    struct convolve_cost cost;
-    struct convolve_plan *plan;
-    struct convolve_run run;
 };
 
 static bool begin(struct request *request, struct convolve_error *error)
 {
-    struct convolve_state *state = arena_alloc(&request->arena, sizeof *state);
-
-    if (!state)
-        return admission_fail_memory(request, error);
-    *state = (struct convolve_state){0};
-    state->decoder = json_decoder_create(&request->arena, &convolve_schema);
-    if (!state->decoder)
-        return admission_fail_memory(request, error);
-    request->state = state;
-    return true;
-}
-
-static bool feed(struct request *request, const char *bytes, size_t count, struct convolve_error *error)
-{
-    struct convolve_state *state = request->state;
-    const uint64_t since = clock_now_ns();
-    const bool fine = json_decoder_feed(state->decoder, bytes, count, error);
-
-    request->decode_ns += clock_now_ns() - since;
-    if (!fine)
-        request->error_offset = json_decoder_offset(state->decoder);
-    return fine;
-}
-
-/* ---- The job ---- */
-
-static struct request *request_of(struct job *job)
-{
-    return (struct request *)((char *)job - offsetof(struct request, job));
-}
-
-static size_t job_tile_count(struct job *job, unsigned stage)
-{
-    const struct convolve_state *state = request_of(job)->state;
-    return convolve_plan_tile_count(state->plan, stage);
-}
-
-static void job_run_tile(struct job *job, unsigned stage, size_t tile, void *tile_scratch)
-{
-    const struct convolve_state *state = request_of(job)->state;
-    convolve_plan_run_tile(state->plan, &state->run, stage, tile, tile_scratch);
-}
-
-/* Plan, output and scratch, all that the tiles need. */
-static bool job_prepare(struct request *request, struct convolve_error *error)
-{
-    struct convolve_state *state = request->state;
-    const struct convolve_members *members = &state->members;
-    size_t output_bytes;
-
-    if (!convolve_plan_create(&state->plan, &members->spec, members->kernel, error))
-        return false;
-    request->log_method = convolve_method_name(convolve_plan_method(state->plan));
-    if (__builtin_mul_overflow(state->cost.output_count, convolve_dtype_bytes(members->spec.dtype), &output_bytes))
-        return convolve_fail(error, "too-large", "", "the output's size cannot be counted");
-    state->run = (struct convolve_run){
-        .input = members->input,
-        .kernel = members->kernel,
-        .output = arena_block(&request->arena, output_bytes),
-        .scratch = arena_block(&request->arena, convolve_plan_scratch_bytes(state->plan)),
-    };
-    if (!state->run.output || !state->run.scratch)
-        return admission_fail_memory(request, error);
-    request->job = (struct job){
-        .stage_count = convolve_plan_stage_count(state->plan),
-        .tile_count = job_tile_count,
-        .run_tile = job_run_tile,
-        .work = state->cost.multiply_adds,
-        .tile_scratch_bytes = convolve_plan_tile_scratch_bytes(state->plan),
-        .deadline_ns = request->deadline_ns,
-    };
-    return true;
+    return computation_begin(request, sizeof(struct convolve_state), &convolve_schema, error);
 }
 
 /* ---- The answer ---- */
@@ -131,7 +53,7 @@ static size_t collect_notes(const struct convolve_state *state, struct answer_no
             "channels-flipped",
             "the first or last axis looks like channels; convolve flips the kernel along it too, so channel 0 of "
             "the kernel met the last channel of the input. /v1/conv, or /v1/correlate, takes channels in order"};
-    if (state->cost.exchanged)
+    if (state->computation.cost.exchanged)
         notes[count++] = (struct answer_note){
             "places-changed",
             "input is smaller than kernel, so with mode valid the windows lie in the kernel, as SciPy has it"};
@@ -140,118 +62,63 @@ static size_t collect_notes(const struct convolve_state *state, struct answer_no
 
 static bool complete(struct request *request, struct response *response, struct convolve_error *error)
 {
-    struct convolve_state *state = request->state;
-    const struct convolve_members *members = &state->members;
-    const struct options *options = &members->options;
+    const struct convolve_state *state = request->state;
+    const bool flipped = state->members.spec.operation == CONVOLVE_OP_CONVOLVE;
     struct convolve_outcome outcome;
     struct answer_note notes[2];
 
-    request->queue_ns = request->job.started_ns - request->job.submitted_ns;
-    request->compute_ns = request->job.ended_ns - request->job.started_ns;
-    metrics_add_work(state->cost.multiply_adds);
-    if (!convolve_plan_finish(state->plan, &state->run, &outcome, error))
-        return false;
-    if (outcome.nonfinite && options->format != ANSWER_BASE64 && !options->nonfinite_null)
-        return convolve_fail(error, "non-finite-result", "",
-                             "output %zu (row-major) is not a finite number, which JSON cannot hold; send nonfinite "
-                             "\"null\", or format \"base64\"",
-                             outcome.nonfinite_index);
-
-    /* Sending may take long: it holds the output alone. */
-    arena_block_free(&request->arena, members->input);
-    arena_block_free(&request->arena, members->kernel);
-    arena_block_free(&request->arena, state->run.scratch);
-    state->members.input = state->members.kernel = state->run.scratch = NULL;
-
-    const uint64_t since = clock_now_ns();
-    const struct answer answer = {
-        .values = state->run.output,
-        .dtype = members->spec.dtype,
-        .shape = *convolve_plan_output(state->plan),
-        .format = options->format,
-        .method = request->log_method,
-        .flipped = members->spec.operation == CONVOLVE_OP_CONVOLVE ? FLIPPED_TRUE : FLIPPED_FALSE,
-        .error_bound = outcome.error_bound,
-        .notes = notes,
-        .note_count = collect_notes(state, notes),
-    };
-    const bool written = answer_write(request, response, &answer, error);
-    request->encode_ns += clock_now_ns() - since;
-    return written;
+    return computation_finish(request, &outcome, error) &&
+           computation_answer(request, response, &outcome, flipped ? FLIPPED_TRUE : FLIPPED_FALSE, notes,
+                              collect_notes(state, notes), error);
 }
 
 /* The bound is what the values' own facts give; without values it is unknown. */
 static enum endpoint_answer answer_plan(struct request *request, struct response *response,
                                         struct convolve_error *error)
 {
-    struct convolve_state *state = request->state;
-    const struct convolve_members *members = &state->members;
+    const struct convolve_state *state = request->state;
+    const struct convolve_run *run = &state->computation.run;
     double error_bound = NAN;
 
-    if (members->input && members->kernel &&
-        !convolve_predict(&members->spec, members->input, members->kernel, &error_bound, error))
+    if (run->input && run->kernel &&
+        !convolve_predict(&state->members.spec, run->input, run->kernel, &error_bound, error))
         return ENDPOINT_FAILED;
-    return answer_write_plan(request, response, &state->cost, error_bound, error) ? ENDPOINT_ANSWERED : ENDPOINT_FAILED;
-}
-
-/* Sizes beyond 64 bits: a plan calls that a wrong value, a computation too large for the limit at hand. */
-static bool fail_uncountable(struct request *request, const struct convolve_state *state, struct convolve_error *error)
-{
-    if (error->slug && !strcmp(error->slug, "too-large")) {
-        if (state->members.options.plan)
-            error->slug = "invalid-value", error->limit = NULL;
-        else
-            error->allowed = admission_limit(request, error->limit);
-    }
-    return false;
+    return answer_write_plan(request, response, &state->computation.cost, error_bound, error) ? ENDPOINT_ANSWERED
+                                                                                              : ENDPOINT_FAILED;
 }
 
 static bool decode(struct request *request, enum convolve_operation operation, struct convolve_error *error)
 {
     struct convolve_state *state = request->state;
-    const struct json_body *body = json_decoder_finish(state->decoder, error);
+    const struct json_body *body = computation_body(request, error);
 
-    if (!body) {
-        request->error_offset = json_decoder_offset(state->decoder);
+    if (!body || !convolve_members_read(&state->members, operation, body, request, error))
         return false;
-    }
-    if (!convolve_members_read(&state->members, operation, body, request, error))
-        return false;
-    if (state->members.options.timeout_ms) {
-        const uint64_t deadline_ns = request->received_ns + state->members.options.timeout_ms * UINT64_C(1000000);
-        if (deadline_ns > request->received_ns && deadline_ns < request->deadline_ns)
-            request->deadline_ns = deadline_ns;
-    }
-    return convolve_cost(&state->cost, &state->members.spec, request->daemon->threads, error) ||
-           fail_uncountable(request, state, error);
+    state->computation.options = state->members.options;
+    state->computation.run.input = state->members.input;
+    state->computation.run.kernel = state->members.kernel;
+    computation_set_deadline(request);
+    return convolve_cost(&state->computation.cost, &state->members.spec, request->daemon->threads, error) ||
+           computation_fail_cost(request, error);
 }
 
 static enum endpoint_answer answer(struct request *request, struct response *response,
                                    enum convolve_operation operation, struct convolve_error *error)
 {
     struct convolve_state *state = request->state;
+    struct computation *computation = &state->computation;
     const uint64_t since = clock_now_ns();
     const bool decoded = decode(request, operation, error);
 
     request->decode_ns += clock_now_ns() - since;
     if (!decoded)
         return ENDPOINT_FAILED;
-    if (state->members.options.plan)
+    if (computation->options.plan)
         return answer_plan(request, response, error);
-    if (!admission_check(request, &state->cost, error) || !job_prepare(request, error))
+    if (!admission_check(request, &computation->cost, error) ||
+        !convolve_plan_create(&computation->plan, &state->members.spec, computation->run.kernel, error))
         return ENDPOINT_FAILED;
-    if (!admission_is_tiny(&state->cost))
-        return ENDPOINT_PENDING;
-    switch (pool_run_here(request->daemon->pool, &request->job)) {
-    case JOB_COMPLETE:
-        return complete(request, response, error) ? ENDPOINT_ANSWERED : ENDPOINT_FAILED;
-    case JOB_LATE:
-        convolve_fail(error, "deadline-exceeded", "", "the answer was not ready by the deadline");
-        return ENDPOINT_FAILED;
-    default:
-        convolve_fail(error, "overloaded", "", "there was no memory to compute in; try again in a moment");
-        return ENDPOINT_FAILED;
-    }
+    return computation_start(request, response, complete, error);
 }
 
 static enum endpoint_answer answer_convolve(struct request *request, struct response *response,
@@ -266,13 +133,5 @@ static enum endpoint_answer answer_correlate(struct request *request, struct res
     return answer(request, response, CONVOLVE_OP_CORRELATE, error);
 }
 
-static void release(struct request *request)
-{
-    struct convolve_state *state = request->state;
-
-    if (state)
-        convolve_plan_destroy(state->plan);
-}
-
-const struct endpoint endpoint_convolve = {begin, feed, answer_convolve, complete, release};
-const struct endpoint endpoint_correlate = {begin, feed, answer_correlate, complete, release};
+const struct endpoint endpoint_convolve = {begin, computation_feed, answer_convolve, complete, computation_release};
+const struct endpoint endpoint_correlate = {begin, computation_feed, answer_correlate, complete, computation_release};

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "server/admission.h"
+#include "server/admission.h"
 #include "server/nearest.h"
 #include "server/request.h"
 
@@ -156,18 +157,6 @@ static bool named_values(const struct named *named, const struct convolve_spec *
 
 /* ---- Tensors ---- */
 
-static bool tensor_read(const struct json_value *value, const char *pointer, const struct convolve_members *members,
-                        bool allow_missing, struct convolve_shape *shape, void **values, struct request *request,
-                        struct convolve_error *error)
-{
-    bool shape_only = false;
-
-    if (!json_tensor_shape(value, pointer, members->options.plan, &shape_only, shape, error))
-        return false;
-    return shape_only ||
-           json_tensor_values(value, pointer, members->spec.dtype, allow_missing, &request->arena, values, error);
-}
-
 static bool kernel_read(struct convolve_members *members, const struct json_value *value, struct request *request,
                         struct convolve_error *error)
 {
@@ -175,7 +164,8 @@ static bool kernel_read(struct convolve_members *members, const struct json_valu
     struct named named;
 
     if (!json_names_kernel(value))
-        return tensor_read(value, "/kernel", members, false, &spec->kernel, &members->kernel, request, error);
+        return tensor_read(value, "/kernel", spec->dtype, members->options.plan, false, &spec->kernel, &members->kernel,
+                           &request->arena, error);
     named.axes = spec->axes_given ? spec->axis_count : spec->input.rank;
     if (!named_read(&named, value, error) ||
         !convolve_named_kernel_shape(named.kernel, named.parameters, named.axes, "/kernel", &spec->kernel, error))
@@ -252,7 +242,8 @@ bool convolve_members_read(struct convolve_members *members, enum convolve_opera
         spec->axes_given = early.axes_given;
         spec->axis_count = early.axis_count;
     }
-    if (!tensor_read(input, "/input", members, spec->ignore_missing, &spec->input, &members->input, request, error) ||
+    if (!tensor_read(input, "/input", spec->dtype, members->options.plan, spec->ignore_missing, &spec->input,
+                     &members->input, &request->arena, error) ||
         !kernel_read(members, kernel, request, error) || !choices_read(members, body, error))
         return false;
     return !value || json_read_choice(value, "/missing", missing_names, &missing, error);

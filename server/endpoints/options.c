@@ -215,6 +215,17 @@ bool scalar_read(const struct json_value *value, const char *pointer, enum convo
     return true;
 }
 
+bool tensor_read(const struct json_value *value, const char *pointer, enum convolve_dtype dtype, bool plan,
+                 bool allow_missing, struct convolve_shape *shape, void **values, struct arena *arena,
+                 struct convolve_error *error)
+{
+    bool shape_only = false;
+
+    if (!json_tensor_shape(value, pointer, plan, &shape_only, shape, error))
+        return false;
+    return shape_only || json_tensor_values(value, pointer, dtype, allow_missing, arena, values, error);
+}
+
 bool member_required(const struct json_body *body, const char *name, const char *meaning, struct convolve_error *error)
 {
     char pointer[64];

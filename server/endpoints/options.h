@@ -50,6 +50,11 @@ bool padding_read(const struct json_value *value, const char *pointer, struct co
 bool scalar_read(const struct json_value *value, const char *pointer, enum convolve_dtype dtype,
                  struct convolve_scalar *result, struct convolve_error *error);
 
+/* A tensor's shape, and its values as `dtype`, a block of `arena`; `*values` stays as it is where a plan's tensor has none. */
+bool tensor_read(const struct json_value *value, const char *pointer, enum convolve_dtype dtype, bool plan,
+                 bool allow_missing, struct convolve_shape *shape, void **values, struct arena *arena,
+                 struct convolve_error *error);
+
 /* "missing-member" at "/name". */
 bool member_required(const struct json_body *body, const char *name, const char *meaning, struct convolve_error *error);
 

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a computation but for its members: bytes to the decoder, plan to job, outcome to answer. A tiny job runs where it
+ * was decoded; any other is the pool's, and the answer is made once it has ended. */
+#include "server/endpoints/computation.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "server/admission.h"
+#include "server/daemon.h"
+#include "server/metrics.h"
+#include "server/pool.h"
+#include "server/request.h"
+#include "server/response.h"
+
+/* ---- The body ---- */
+
+bool computation_begin(struct request *request, size_t bytes, const struct json_schema *schema,
+                       struct convolve_error *error)
+{
+    struct computation *state = arena_alloc(&request->arena, bytes);
+
+    if (!state)
+        return admission_fail_memory(request, error);
+    memset(state, 0, bytes);
+    state->decoder = json_decoder_create(&request->arena, schema);
+    if (!state->decoder)
+        return admission_fail_memory(request, error);
+    request->state = state;
+    return true;
+}
+
+bool computation_feed(struct request *request, const char *bytes, size_t count, struct convolve_error *error)
+{
+    struct computation *state = request->state;
+    const uint64_t since = clock_now_ns();
+    const bool fine = json_decoder_feed(state->decoder, bytes, count, error);
+
+    request->decode_ns += clock_now_ns() - since;
+    if (!fine)
+        request->error_offset = json_decoder_offset(state->decoder);
+    return fine;
+}
+
+void computation_release(struct request *request)
+{
+    struct computation *state = request->state;
+
+    if (state)
+        convolve_plan_destroy(state->plan);
+}
+
+const struct json_body *computation_body(struct request *request, struct convolve_error *error)
+{
+    struct computation *state = request->state;
+    const struct json_body *body = json_decoder_finish(state->decoder, error);
+
+    if (!body)
+        request->error_offset = json_decoder_offset(state->decoder);
+    return body;
+}
+
+void computation_set_deadline(struct request *request)
+{
+    const struct computation *state = request->state;
+
+    if (state->options.timeout_ms) {
+        const uint64_t deadline_ns = request->received_ns + state->options.timeout_ms * UINT64_C(1000000);
+        if (deadline_ns > request->received_ns && deadline_ns < request->deadline_ns)
+            request->deadline_ns = deadline_ns;
+    }
+}
+
+bool computation_fail_cost(struct request *request, struct convolve_error *error)
+{
+    const struct computation *state = request->state;
+
+    if (error->slug && !strcmp(error->slug, "too-large")) {
+        if (state->options.plan)
+            error->slug = "invalid-value", error->limit = NULL;
+        else
+            error->allowed = admission_limit(request, error->limit);
+    }
+    return false;
+}
+
+/* ---- The job ---- */
+
+static struct request *request_of(struct job *job)
+{
+    return (struct request *)((char *)job - offsetof(struct request, job));
+}
+
+static size_t job_tile_count(struct job *job, unsigned stage)
+{
+    const struct computation *state = request_of(job)->state;
+    return convolve_plan_tile_count(state->plan, stage);
+}
+
+static void job_run_tile(struct job *job, unsigned stage, size_t tile, void *tile_scratch)
+{
+    const struct computation *state = request_of(job)->state;
+    convolve_plan_run_tile(state->plan, &state->run, stage, tile, tile_scratch);
+}
+
+/* Output and scratch, all that the tiles need. */
+static bool job_prepare(struct request *request, struct convolve_error *error)
+{
+    struct computation *state = request->state;
+    size_t output_bytes;
+
+    request->log_method = convolve_method_name(convolve_plan_method(state->plan));
+    if (__builtin_mul_overflow(state->cost.output_count, convolve_dtype_bytes(state->cost.dtype), &output_bytes))
+        return convolve_fail(error, "too-large", "", "the output's size cannot be counted");
+    state->run.output = arena_block(&request->arena, output_bytes);
+    state->run.scratch = arena_block(&request->arena, convolve_plan_scratch_bytes(state->plan));
+    if (!state->run.output || !state->run.scratch)
+        return admission_fail_memory(request, error);
+    request->job = (struct job){
+        .stage_count = convolve_plan_stage_count(state->plan),
+        .tile_count = job_tile_count,
+        .run_tile = job_run_tile,
+        .work = state->cost.multiply_adds,
+        .tile_scratch_bytes = convolve_plan_tile_scratch_bytes(state->plan),
+        .deadline_ns = request->deadline_ns,
+    };
+    return true;
+}
+
+enum endpoint_answer computation_start(struct request *request, struct response *response,
+                                       bool (*complete)(struct request *, struct response *, struct convolve_error *),
+                                       struct convolve_error *error)
+{
+    const struct computation *state = request->state;
+
+    if (!job_prepare(request, error))
+        return ENDPOINT_FAILED;
+    if (!admission_is_tiny(&state->cost))
+        return ENDPOINT_PENDING;
+    switch (pool_run_here(request->daemon->pool, &request->job)) {
+    case JOB_COMPLETE:
+        return complete(request, response, error) ? ENDPOINT_ANSWERED : ENDPOINT_FAILED;
+    case JOB_LATE:
+        convolve_fail(error, "deadline-exceeded", "", "the answer was not ready by the deadline");
+        return ENDPOINT_FAILED;
+    default:
+        convolve_fail(error, "overloaded", "", "there was no memory to compute in; try again in a moment");
+        return ENDPOINT_FAILED;
+    }
+}
+
+/* ---- The answer ---- */
+
+static void free_inputs(struct request *request, struct convolve_run *run)
+{
+    const void **const tensors[] = {&run->input, &run->kernel, &run->bias, &run->grad_output};
+
+    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
+        arena_block_free(&request->arena, (void *)*tensors[i]);
+        *tensors[i] = NULL;
+    }
+    arena_block_free(&request->arena, run->scratch);
+    run->scratch = NULL;
+}
+
+bool computation_finish(struct request *request, struct convolve_outcome *outcome, struct convolve_error *error)
+{
+    struct computation *state = request->state;
+    const struct options *options = &state->options;
+
+    request->queue_ns = request->job.started_ns - request->job.submitted_ns;
+    request->compute_ns = request->job.ended_ns - request->job.started_ns;
+    metrics_add_work(state->cost.multiply_adds);
+    if (!convolve_plan_finish(state->plan, &state->run, outcome, error))
+        return false;
+    if (outcome->nonfinite && options->format != ANSWER_BASE64 && !options->nonfinite_null)
+        return convolve_fail(error, "non-finite-result", "",
+                             "output %zu (row-major) is not a finite number, which JSON cannot hold; send nonfinite "
+                             "\"null\", or format \"base64\"",
+                             outcome->nonfinite_index);
+    free_inputs(request, &state->run);
+    return true;
+}
+
+bool computation_answer(struct request *request, struct response *response, const struct convolve_outcome *outcome,
+                        enum answer_flipped flipped, const struct answer_note *notes, size_t note_count,
+                        struct convolve_error *error)
+{
+    const struct computation *state = request->state;
+    const uint64_t since = clock_now_ns();
+    const struct answer answer = {
+        .values = state->run.output,
+        .dtype = state->cost.dtype,
+        .shape = *convolve_plan_output(state->plan),
+        .format = state->options.format,
+        .method = request->log_method,
+        .flipped = flipped,
+        .error_bound = outcome->error_bound,
+        .notes = notes,
+        .note_count = note_count,
+    };
+    const bool written = answer_write(request, response, &answer, error);
+
+    request->encode_ns += clock_now_ns() - since;
+    return written;
+}
