@@ -10,6 +10,9 @@
 #if defined VEC_SCALAR
 #define BLOCK_ROWS    1
 #define BLOCK_VECTORS 1
+#elif VEC_SANITIZED
+#define BLOCK_ROWS    2
+#define BLOCK_VECTORS 2
 #elif VEC_REGISTERS >= 32
 #define BLOCK_ROWS    6
 #define BLOCK_VECTORS 4
@@ -17,5 +20,5 @@
 #define BLOCK_ROWS    4
 #define BLOCK_VECTORS 3
 #endif
-#define BLOCK_FIXED (BLOCK_ROWS > 1)
+#define BLOCK_FIXED (BLOCK_ROWS > 1 && !VEC_SANITIZED)
 #include "core/simd/blocks.inc"

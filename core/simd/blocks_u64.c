@@ -11,6 +11,9 @@
 #if defined VEC_SCALAR
 #define BLOCK_ROWS    2
 #define BLOCK_VECTORS 1
+#elif VEC_SANITIZED
+#define BLOCK_ROWS    2
+#define BLOCK_VECTORS 2
 #else
 #define BLOCK_ROWS    4
 #define BLOCK_VECTORS 2

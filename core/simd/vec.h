@@ -27,7 +27,20 @@
 #define VEC_REGISTERS 16
 #endif
 
-#define VEC_INLINE static inline __attribute__((always_inline, unused))
+/* Sanitizers instrument every load: unrolled code then takes compilers minutes. Routines leave it away there, and pointers
+ * are not checked for overflow and alignment inside vectors; check_simd has pages behind its buffers that cannot be read. */
+#if defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define VEC_SANITIZED 1
+#endif
+#elif defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define VEC_SANITIZED 1
+#endif
+#ifndef VEC_SANITIZED
+#define VEC_SANITIZED 0
+#endif
+
+#define VEC_INLINE static inline __attribute__((always_inline, unused, no_sanitize("undefined")))
 
 #ifdef VEC_SCALAR
 
