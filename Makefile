@@ -149,11 +149,12 @@ fuzz: fuzzers
 	$(Q)tools/fuzz.sh build/fuzz $(SECONDS) $(FUZZ_SOURCES:%.c=%)
 
 # ---- Bench: each program prints its own table; peers in C++ are built where there is a compiler for it ---------------------
-BENCH_SOURCES := tests/bench/http_bench.c tests/bench/wire_bench.c tests/bench/bench_core.c
+BENCH_SOURCES := tests/bench/http_bench.c tests/bench/load_bench.c tests/bench/wire_bench.c tests/bench/bench_core.c
 BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard $(BENCH_SOURCES)))
 CXX_FOUND := $(shell command -v $(CXX) 2>/dev/null)
 WIRE_PEERS := $(BUILD)/tests/bench/wire_peer_cjson.o $(if $(CXX_FOUND),$(BUILD)/tests/bench/wire_peers.o)
 $(BUILD)/tests/bench/wire_bench: $(WIRE_PEERS)
+$(BUILD)/tests/bench/http_bench $(BUILD)/tests/bench/load_bench: $(BUILD)/tests/bench/bench_daemon.o
 $(BENCH_PROGRAMS): %: %.o $(BUILD)/libserver.a $(BUILD)/libconvolve.a
 	@echo "  LINK    $@"
 	$(Q)$(if $(filter %wire_peers.o,$^),$(CXX),$(CC)) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcurl $(SERVER_LIBS) $(if $(filter %wire_peers.o,$^),$(shell $(PKG_CONFIG) --libs simdjson 2>/dev/null))
@@ -163,7 +164,8 @@ $(BUILD)/tests/bench/%.o: tests/bench/%.cc Makefile
 	$(Q)$(CXX) $(CPPFLAGS_ALL) -std=c++17 $(OPTIMIZE) -g -MMD -MP -c $< -o $@
 
 bench: $(BENCH_PROGRAMS) $(BUILD)/convolved
-	$(Q)$(BUILD)/tests/bench/http_bench $(BUILD)/convolved
+	$(Q)CONVOLVED=$(BUILD)/convolved $(BUILD)/tests/bench/http_bench
+	$(Q)CONVOLVED=$(BUILD)/convolved $(BUILD)/tests/bench/load_bench
 	$(Q)$(BUILD)/tests/bench/wire_bench
 	$(Q)$(BUILD)/tests/bench/bench_core
 
