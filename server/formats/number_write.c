@@ -4,7 +4,8 @@
  * them, which has fewer digits, else the nearest whole one is taken. Unlike there one product suffices, because the half width is
  * a shifted power of ten; tools/prove_number_write.py shows that 64 bits behind the point decide every case.
  *
- * The text is plain (12.5, 0.001, 100) unless digits, 'e' and an exponent are shorter (1e3, 15e-8): never longer than any other. */
+ * The text is plain (12.5, 0.012, 1000) unless one with an exponent is shorter (1e-3, 1.5e-8). Integers below 10^16 are always
+ * plain, because readers that want an integer know no exponents. */
 #include "server/formats/number_write.h"
 
 #include <math.h>
@@ -147,20 +148,34 @@ static inline struct text_digits place_digits(struct decimal decimal)
     return (struct text_digits){body, last, end - first, 17 + decimal.exponent - (int)first};
 }
 
+/* One digit before the point, then the others: 1.5e-8. */
+static char *write_scientific(char *out, const struct text_digits *text)
+{
+    const unsigned __int128 others = text->body >> 8;
+    out[0] = (char)text->body;
+    out[1] = '.';
+    memcpy(out + 2, &others, 15);
+    out[17] = text->last;
+    return write_exponent(out + (text->count > 1 ? text->count + 1 : 1), text->point - 1);
+}
+
 /* decimal.digits not 0. Touches no more than NUMBER_BYTES_MAX - 1 bytes. */
 static char *write_decimal(char *out, struct decimal decimal)
 {
     struct text_digits text = place_digits(decimal);
-    const unsigned count = text.count;
-    const int point = text.point;
-    if (point > 0 && point <= (int)count + 2) {
+    const int count = (int)text.count, point = text.point;
+    if (point >= count) { /* an integer */
+        const int scientific = count + (count > 1) + (point > 100 ? 4 : 3);
+        if (point > 16 && point > scientific)
+            return write_scientific(out, &text);
         memcpy(out, &text.body, 16);
         out[16] = text.last;
-        if ((int)count <= point) { /* an integer */
-            out[17] = '0';
-            out[18] = '0';
-            return out + point;
-        }
+        memset(out + 17, '0', 4);
+        return out + point;
+    }
+    if (point > 0) {
+        memcpy(out, &text.body, 16);
+        out[16] = text.last;
         out[point] = '.';
         if (point < 16) {
             text.body >>= 8 * point;
@@ -172,16 +187,14 @@ static char *write_decimal(char *out, struct decimal decimal)
         out[17] = text.last;
         return out + count + 1;
     }
-    if (point <= 0 && (point >= -1 || (point == -2 && count >= 8))) {
+    if (point >= -1 || (point == -2 && count > 1)) {
         memcpy(out, "0.00", 4);
         out += 2 - point;
         memcpy(out, &text.body, 16);
         out[16] = text.last;
         return out + count;
     }
-    memcpy(out, &text.body, 16);
-    out[16] = text.last;
-    return write_exponent(out + count, point - (int)count);
+    return write_scientific(out, &text);
 }
 
 static char *write_small(char *out, uint32_t number)
@@ -221,14 +234,6 @@ char *number_write_int64(char *out, int64_t value)
     return out + 8;
 }
 
-/* An integer below 10^8 from a floating-point dtype. */
-static char *write_integral(char *out, uint32_t number)
-{
-    if (number % 1000 == 0 && number != 0)
-        return write_decimal(out, (struct decimal){number, 0});
-    return write_small(out, number);
-}
-
 char *number_write_float64(char *out, double value)
 {
     uint64_t bits;
@@ -237,7 +242,7 @@ char *number_write_float64(char *out, double value)
     out += bits >> 63;
     const double magnitude = fabs(value);
     if (magnitude < 1e8 && magnitude == (double)(uint32_t)magnitude)
-        return write_integral(out, (uint32_t)magnitude);
+        return write_small(out, (uint32_t)magnitude);
     const uint64_t fraction = bits & (((uint64_t)1 << 52) - 1);
     const int exponent = (int)(bits >> 52 & 0x7ff);
     if (exponent == 0)
@@ -255,7 +260,7 @@ char *number_write_float32(char *out, float value)
     const float magnitude = fabsf(value);
     /* Above 2^24 fewer digits than the integer's may do. */
     if (magnitude < 0x1p24f && magnitude == (float)(uint32_t)magnitude)
-        return write_integral(out, (uint32_t)magnitude);
+        return write_small(out, (uint32_t)magnitude);
     const uint32_t fraction = bits & 0x7fffff;
     const unsigned biased = bits >> 23 & 0xff;
     const uint32_t mantissa = fraction | (uint32_t)(biased > 0) << 23;

@@ -56,8 +56,8 @@ enum { BATCH = 64, SLOT_BYTES = 32, SLOT_FIRST = 7 /* of seventeen digits; befor
 enum { PLACE_POINT = 5, PLACE_LENGTH = 10, PLACE_SIGN = 15, PLACE_EXPONENT = 16, PLACE_ALONE = 28 };
 enum { EXPONENT_BIAS = 1024 };
 
-/* An integer of a batch is its eight digits; two marks are where the characters '0' to '9' have set bits anyway. */
-enum { WORD_SIGN = 60, WORD_ALONE = 61 };
+/* An integer of a batch is its eight digits; the sign is where the characters '0' to '9' have a set bit anyway. */
+enum { WORD_SIGN = 60 };
 
 /* Each step goes over the whole batch, so that the steps of several numbers overlap in time. */
 struct batch {
@@ -112,7 +112,7 @@ LANES_INLINE void spread_batch(struct batch *batch, size_t count, bool single)
 
 /* ---- Where they go -------------------------------------------------------------------------------------------- */
 
-/* Plain text or with an exponent: the rule of number_write.c. */
+/* Plain text or with an exponent: the rule of number_write.c, but that integers from 10^16 on go alone. */
 LANES_INLINE void place_batch(struct batch *batch, size_t count)
 {
     for (size_t i = 0; i < count; i += 2 * LANES) {
@@ -127,15 +127,14 @@ LANES_INLINE void place_batch(struct batch *batch, size_t count)
         const lanes_i32 before = point + zeros, all = digits + zeros;
         const lanes_i32 length = select_above_i32(all, before, all + one, before);
         const lanes_i32 plain = start - zeros + (before << PLACE_POINT) + (length << PLACE_LENGTH);
-        const lanes_i32 exponent = (point - digits + ALL_I32(EXPONENT_BIAS)) << PLACE_EXPONENT;
-        lanes_i32 place = start + (digits << PLACE_LENGTH) + exponent;
+        const lanes_i32 exponent = (point - one + ALL_I32(EXPONENT_BIAS)) << PLACE_EXPONENT;
+        const lanes_i32 scientific = start + (digits << PLACE_LENGTH) + exponent;
 
-        const lanes_i32 many = (digits + ALL_I32(32 - 8)) >> 5; /* 1 from 8 digits on */
+        const lanes_i32 many = (digits + ALL_I32(32 - 2)) >> 5; /* 1 from 2 digits on */
         const lanes_i32 least = none - one - many;
-        place = select_above_i32(least, point, place, select_above_i32(point, digits + ALL_I32(2), place, plain));
-        /* More than sixteen digits before the point would need longer copies. */
-        const lanes_i32 alone = ALL_I32(1 << PLACE_ALONE);
-        place = select_above_i32(point, ALL_I32(16), select_above_i32(ALL_I32(20), point, alone, place), place);
+        lanes_i32 place = select_above_i32(least, point, scientific, plain);
+        /* More than sixteen digits before the point would need longer copies, and another rule. */
+        place = select_above_i32(point, ALL_I32(16), ALL_I32(1 << PLACE_ALONE), place);
         place += (state >> STATE_SIGN & one) << PLACE_SIGN;
         store_lanes(batch->places + i, (lanes)place);
     }
@@ -162,37 +161,23 @@ static char *write_exponent(char *out, int exponent)
 
 enum integers { INTEGERS_NONE, INTEGERS_LARGE, INTEGERS_SMALL };
 
-/* What is set where an integer of a batch is 10^6 or more, or goes alone. */
-struct integers_seen {
-    lanes large, alone;
-};
-
-/* `exponents`: thousands and the like are shorter with an exponent, so they go alone. */
-LANES_INLINE void place_integers(struct batch *batch, size_t at, lanes number, lanes sign, bool exponents,
-                                 struct integers_seen *seen)
+/* `large`: set where an integer of the batch is 10^6 or more. */
+LANES_INLINE void place_integers(struct batch *batch, size_t at, lanes number, lanes sign, lanes *large)
 {
     const lanes digits = spread_digits(number);
-    lanes word = digits + (sign << WORD_SIGN);
-    if (exponents) { /* digits but 0, none of them the last three */
-        const lanes_mask alone = lanes_above(ALL(((uint64_t)1 << 40) - 1), digits - ALL(1));
-        const lanes mark = keep_lanes(alone, ALL((uint64_t)1 << WORD_ALONE));
-        word |= mark;
-        seen->alone |= mark;
-    }
-    seen->large |= digits & ALL(0xffff);
-    store_lanes(batch->words + at, word);
+    *large |= digits & ALL(0xffff);
+    store_lanes(batch->words + at, digits + (sign << WORD_SIGN));
 }
 
 /* False where one of the numbers is no integer below the limit. */
-LANES_INLINE bool place_integers_f64(struct batch *batch, size_t at, lanes_f64 values, uint64_t limit,
-                                     struct integers_seen *seen)
+LANES_INLINE bool place_integers_f64(struct batch *batch, size_t at, lanes_f64 values, uint64_t limit, lanes *large)
 {
     const lanes magnitude = (lanes)values & ALL(INT64_MAX);
     const lanes number = f64_to_lanes((lanes_f64)magnitude);
     const lanes_mask whole = lanes_equal_f64(lanes_to_f64(number), (lanes_f64)magnitude);
     if (!mask_is_full(whole & lanes_above(all_lanes(limit), number)))
         return false;
-    place_integers(batch, at, number, (lanes)values >> 63, true, seen);
+    place_integers(batch, at, number, (lanes)values >> 63, large);
     return true;
 }
 
@@ -213,9 +198,9 @@ LANES_INLINE void align_integers(struct batch *batch, size_t count)
     }
 }
 
-LANES_INLINE enum integers judge_integers(struct batch *batch, size_t count, const struct integers_seen *seen)
+LANES_INLINE enum integers judge_integers(struct batch *batch, size_t count, lanes large)
 {
-    if (!mask_is_full(lanes_zero(seen->large | seen->alone)))
+    if (!mask_is_full(lanes_zero(large)))
         return INTEGERS_LARGE;
     align_integers(batch, count);
     return INTEGERS_SMALL;
@@ -225,33 +210,33 @@ LANES_INLINE enum integers judge_integers(struct batch *batch, size_t count, con
 
 static enum integers judge_f64(struct batch *batch, const double *values, size_t count)
 {
-    struct integers_seen seen = {0};
+    lanes large = {0};
     for (size_t i = 0; i < count; i += LANES)
-        if (!place_integers_f64(batch, i, (lanes_f64)load_lanes(values + i), 100000000, &seen))
+        if (!place_integers_f64(batch, i, (lanes_f64)load_lanes(values + i), 100000000, &large))
             return INTEGERS_NONE;
-    return judge_integers(batch, count, &seen);
+    return judge_integers(batch, count, large);
 }
 
 static enum integers judge_f32(struct batch *batch, const float *values, size_t count)
 {
-    struct integers_seen seen = {0};
+    lanes large = {0};
     for (size_t i = 0; i < count; i += LANES)
-        if (!place_integers_f64(batch, i, load_f32(values + i), 1 << 24, &seen))
+        if (!place_integers_f64(batch, i, load_f32(values + i), 1 << 24, &large))
             return INTEGERS_NONE;
-    return judge_integers(batch, count, &seen);
+    return judge_integers(batch, count, large);
 }
 
 static enum integers judge_i64(struct batch *batch, const int64_t *values, size_t count)
 {
-    struct integers_seen seen = {0};
+    lanes large = {0};
     for (size_t i = 0; i < count; i += LANES) {
         const lanes bits = load_lanes(values + i), sign = bits >> 63;
         const lanes number = (bits ^ ((lanes){0} - sign)) + sign;
         if (!mask_is_full(lanes_above(ALL(100000000), number)))
             return INTEGERS_NONE;
-        place_integers(batch, i, number, sign, false, &seen);
+        place_integers(batch, i, number, sign, &large);
     }
-    return judge_integers(batch, count, &seen);
+    return judge_integers(batch, count, large);
 }
 
 static void place_any_f64(struct batch *batch, const double *values, size_t count)
@@ -296,20 +281,16 @@ static char *put_small(char *out, const struct batch *batch, size_t from, size_t
 
 /* `tail`: more than sixteen digits may stand behind the point. */
 #define DEFINE_ROUTINE(suffix, type, tail)                                                                             \
-    static char *put_large_##suffix(char *out, const struct batch *batch, const type *values, size_t from, size_t to)  \
+    static char *put_large_##suffix(char *out, const struct batch *batch, size_t from, size_t to)                      \
     {                                                                                                                  \
         for (size_t i = from; i < to; i++) {                                                                           \
             uint64_t word = batch->words[i];                                                                           \
-            if (word >> WORD_ALONE) {                                                                                  \
-                out = write_one_##suffix(out, values[i]);                                                              \
-            } else {                                                                                                   \
-                const unsigned skip = (unsigned)__builtin_ctzll(word | (uint64_t)1 << 56) & 56;                        \
-                *out = '-';                                                                                            \
-                out += word >> WORD_SIGN;                                                                              \
-                word = (word | UINT64_C(0x3030303030303030)) >> skip;                                                  \
-                memcpy(out, &word, 8);                                                                                 \
-                out += 8 - skip / 8;                                                                                   \
-            }                                                                                                          \
+            const unsigned skip = (unsigned)__builtin_ctzll(word | (uint64_t)1 << 56) & 56;                            \
+            *out = '-';                                                                                                \
+            out += word >> WORD_SIGN;                                                                                  \
+            word = (word | UINT64_C(0x3030303030303030)) >> skip;                                                      \
+            memcpy(out, &word, 8);                                                                                     \
+            out += 8 - skip / 8;                                                                                       \
             *out++ = ',';                                                                                              \
         }                                                                                                              \
         return out;                                                                                                    \
@@ -327,12 +308,15 @@ static char *put_small(char *out, const struct batch *batch, size_t from, size_t
             }                                                                                                          \
             *out = '-';                                                                                                \
             out += place >> PLACE_SIGN & 1;                                                                            \
-            memcpy(out, text, 16);                                                                                     \
-            if (place >> PLACE_EXPONENT) {                                                                             \
-                out[16] = (char)text[16];                                                                              \
-                out += place >> PLACE_LENGTH & 31;                                                                     \
+            if (place >> PLACE_EXPONENT) { /* one digit before the point */                                            \
+                const uint32_t digits = place >> PLACE_LENGTH & 31;                                                    \
+                out[0] = (char)text[0];                                                                                \
+                out[1] = '.';                                                                                          \
+                memcpy(out + 2, text + 1, 16);                                                                         \
+                out += digits + (digits > 1);                                                                          \
                 out = write_exponent(out, (int)(place >> PLACE_EXPONENT) - EXPONENT_BIAS);                             \
             } else {                                                                                                   \
+                memcpy(out, text, 16);                                                                                 \
                 memcpy(out + point + 1, text + point, tail);                                                           \
                 out[point] = '.';                                                                                      \
                 out += place >> PLACE_LENGTH & 31;                                                                     \
@@ -361,7 +345,7 @@ static char *put_small(char *out, const struct batch *batch, size_t from, size_t
                 if (integers == INTEGERS_SMALL)                                                                        \
                     out = put_small(out, &batch, from, to);                                                            \
                 else if (integers == INTEGERS_LARGE)                                                                   \
-                    out = put_large_##suffix(out, &batch, numbers, from, to);                                          \
+                    out = put_large_##suffix(out, &batch, from, to);                                                   \
                 else                                                                                                   \
                     out = put_any_##suffix(out, &batch, numbers, from, to);                                            \
                 rows->left -= to - from;                                                                               \
