@@ -30,6 +30,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default) /* the library exports what is declared here, and nothing else */
 
 enum { CONVOLVE_RANK_MAX = 8, CONVOLVE_ALIGNMENT = 64 };
 
@@ -317,6 +318,7 @@ void convolve_named_kernel_values(const struct convolve_named_kernel *kernel, co
 bool convolve_simd_select(const char *name);
 const char *convolve_simd_name(void); /* the set in use */
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

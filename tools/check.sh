@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# tools/check.sh: what a reviewer should not have to look for. Format, who may include whom, headers that compile alone, and builds
-# of everything by gcc and by clang without a warning. The last line is "N passed, N failed".
+# tools/check.sh: what a reviewer should not have to look for. Format, who may include whom, headers that compile alone, builds of
+# everything by gcc and by clang without a warning, and the library as installed. The last line is "N passed, N failed".
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
@@ -10,7 +10,7 @@ jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 passed=0
 failed=0
 log=$(mktemp)
-trap 'rm -f "$log" "$log.all"' EXIT
+trap 'rm -rf "$log" "$log.all" "$log.found" "$log.installed"' EXIT
 
 # report NAME STATUS: prints what is in the log where it failed.
 report()
@@ -40,7 +40,7 @@ includes()
     [ $# -eq 0 ] || grep -nE "^#include [<\"]$pattern" /dev/null "$@"
 }
 
-sources=$(find core server tests -name '*.[ch]' | sort)
+sources=$(find core server tests examples -name '*.[ch]' | sort)
 headers=$(find core server -name '*.h' | sort)
 core=$(find core -name '*.[ch]')
 per_isa=$(find core/simd -name '*.c' ! -name dispatch.c)
@@ -97,5 +97,41 @@ for compiler in gcc clang; do
     grep -vE '^  (CC|AR|LINK) ' "$log.all" >"$log"
     report "$compiler builds all of it without a warning" $status
 done
+
+# ---- The library as installed -------------------------------------------------------------------------------------------------
+# In a folder of its own, under a prefix that no compiler looks at by itself.
+built=build/check-gcc
+installed=$log.installed
+${MAKE:-make} -s CC=gcc DEVELOPER=1 SANITIZE= BUILD=$built PREFIX=/opt/convolve DESTDIR="$installed" install >"$log" 2>&1
+report "it installs" $?
+library=$installed/opt/convolve/lib
+export PKG_CONFIG_LIBDIR="$library/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$installed"
+run_example()
+{
+    gcc -Wall -Wextra -Werror examples/blur.c -o "$installed/blur" "$@" >"$log" 2>&1 &&
+        LD_LIBRARY_PATH=$library "$installed/blur" >"$log" 2>&1 && [ "$(cat "$log")" = "0 0 0.25 0.75 1 1" ]
+}
+run_example $(pkg-config --cflags --libs convolve)
+report "the example runs with the shared library" $?
+readelf -d "$installed/blur" 2>/dev/null | grep -o 'NEEDED.*libconvolve\.so\..*' >"$log"
+grep -q '\[libconvolve\.so\.[0-9]*\]' "$log"
+report "what is linked asks for a numbered library" $?
+run_example -static $(pkg-config --static --cflags --libs convolve)
+report "the example runs with the static library" $?
+
+# A declaration is a line that begins with the function's type; what follows the name may be on the next one.
+sed -n 's/^[a-z].*[ *]\(convolve_[a-z_]*\)(.*/\1/p' core/convolve.h | sort -u >"$log.all"
+nm -D --defined-only "$library/libconvolve.so" | sed 's/.* //' | sort >"$log.found"
+diff "$log.all" "$log.found" >"$log" 2>&1
+report "the shared library exports what its header declares" $?
+if command -v g++ >/dev/null 2>&1; then
+    printf '#include <convolve.h>\nint main() { return convolve_dtype_bytes(CONVOLVE_FLOAT64) == 8 ? 0 : 1; }\n' >"$installed/use.cc"
+    g++ -Wall -Wextra -Werror "$installed/use.cc" -o "$installed/use" $(pkg-config --cflags --libs convolve) >"$log" 2>&1 &&
+        LD_LIBRARY_PATH=$library "$installed/use" >>"$log" 2>&1
+    report "C++ links to the library" $?
+fi
+${MAKE:-make} -s CC=gcc DEVELOPER=1 SANITIZE= BUILD=$built PREFIX=/opt/convolve DESTDIR="$installed" uninstall >"$log" 2>&1
+find "$installed/opt" ! -type d >>"$log"
+expect_none "it uninstalls without a trace"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ $failed -eq 0 ]
