@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
-# make             build/convolved, build/libconvolve.a
+# make             build/convolved, build/libconvolve.a, build/libconvolve.so
 # make test        every test; TESTS="tests/core/geometry_test tests/http/..." for some
 # make run         the daemon on 127.0.0.1:8080; ARGS="--listen 127.0.0.1:9000" for its options
 # make demo        the README's requests against a daemon on a free port
 # make check       format, include rules, headers alone, warnings as errors in gcc and clang
 # make check-simd  every routine of every instruction set against scalar
-# make bench       ratios against peers and floors; make bench-wire numbers to text and back
+# make bench       ratios against peers and floors; BENCH_ARGS="--rows 1-D --seconds 3" is for the filters' table
+# make bench-peers installs the libraries that bench compares with
+# make arm64       the core for arm64, under an emulator, against this machine's results
 # make fuzz        every fuzzer for SECONDS (10) each; needs clang
-# make install     PREFIX (/usr/local), DESTDIR; make uninstall
+# make install     the daemon and the library: PREFIX (/usr/local), DESTDIR; make uninstall
 # Options: SANITIZE=address|undefined|thread|address,undefined  DEVELOPER=1 (warnings are errors)  CC=clang  V=1 (show commands)
 # BUILD=folder says where everything goes. `./dev` does the same and installs what is missing first.
 
@@ -64,17 +66,27 @@ SERVER_OBJECTS := $(SERVER_SOURCES:%.c=$(BUILD)/%.o) \
 	$(foreach isa,$(ISAS),$(FORMATS_SIMD_SOURCES:%.c=$(BUILD)/%.$(isa).o))
 TEST_NAMES := $(TEST_SOURCES:%.c=%)
 TESTS ?= $(TEST_NAMES)
-CHECK_SIMD := $(patsubst %.c,%,$(wildcard tests/simd/check_simd.c))
+CHECK_SIMD := tests/simd/check_simd tests/simd/result_hash
 FUZZERS := $(FUZZ_SOURCES:%.c=$(BUILD)/%)
 
-.PHONY: all test tests check check-simd bench bench-wire demo run fuzz fuzzers install uninstall clean
+.PHONY: all lib test tests check check-simd arm64 bench bench-peers demo run fuzz fuzzers install install-lib uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
-all: $(BUILD)/convolved $(BUILD)/libconvolve.a
+all: $(BUILD)/convolved lib
+lib: $(BUILD)/libconvolve.a $(BUILD)/libconvolve.so
 
 $(BUILD)/libconvolve.a: $(CORE_OBJECTS)
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# A program linked to it asks for libconvolve.so.SOVERSION, which goes up with each release that breaks its callers.
+SOVERSION := 0
+$(BUILD)/libconvolve.so.$(SOVERSION): $(CORE_OBJECTS)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -shared -Wl,-soname,libconvolve.so.$(SOVERSION) -Wl,-Bsymbolic-functions $(if $(SANITIZE),,-Wl,-z,defs) -o $@ $^ -lm
+
+$(BUILD)/libconvolve.so: $(BUILD)/libconvolve.so.$(SOVERSION)
+	$(Q)ln -sf $(<F) $@
 
 $(BUILD)/libserver.a: $(filter-out $(BUILD)/server/main.o,$(SERVER_OBJECTS))
 	@echo "  AR      $@"
@@ -110,7 +122,7 @@ $$(BUILD)/$(1)/%_test: $$(BUILD)/$(1)/%_test.o \
 endef
 $(foreach folder,$(TEST_FOLDERS),$(eval $(call TEST_RULE,$(folder))))
 
-$(BUILD)/tests/simd/check_simd: $(BUILD)/tests/simd/check_simd.o $(BUILD)/libconvolve.a
+$(CHECK_SIMD:%=$(BUILD)/%): %: %.o $(BUILD)/libconvolve.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
 
@@ -123,6 +135,9 @@ test: tests
 
 check-simd: $(BUILD)/tests/simd/check_simd
 	$(Q)$<
+
+arm64: $(BUILD)/tests/simd/result_hash
+	$(Q)MAKE="$(MAKE)" tools/arm64.sh $(BUILD)
 
 check:
 	$(Q)MAKE="$(MAKE)" tools/check.sh
@@ -163,27 +178,42 @@ $(BUILD)/tests/bench/%.o: tests/bench/%.cc Makefile
 	@echo "  CXX     $<"
 	$(Q)$(CXX) $(CPPFLAGS_ALL) -std=c++17 $(OPTIMIZE) -g -MMD -MP -c $< -o $@
 
-bench: $(BENCH_PROGRAMS) $(BUILD)/convolved
-	$(Q)CONVOLVED=$(BUILD)/convolved $(BUILD)/tests/bench/http_bench
-	$(Q)CONVOLVED=$(BUILD)/convolved $(BUILD)/tests/bench/load_bench
-	$(Q)$(BUILD)/tests/bench/wire_bench
-	$(Q)$(BUILD)/tests/bench/bench_core
+# The filters' table: Python calls our side, a plain loop and FFTW in one library beside OpenCV, SciPy and NumPy.
+FFTW_LIBS := $(shell $(PKG_CONFIG) --libs fftw3 fftw3f 2>/dev/null)
+PEER_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/peers_*.c))
+$(PEER_OBJECTS): CFLAGS_ALL += -fvisibility=default
+$(BUILD)/tests/bench/peers_plain.o: CFLAGS_ALL += -O3 -march=native -ffp-contract=fast
+$(BUILD)/tests/bench/peers_fftw.o: CFLAGS_ALL += -O3 -march=native -ffp-contract=fast $(if $(FFTW_LIBS),-DHAVE_FFTW=1)
+$(BUILD)/tests/bench/libpeers.so: $(PEER_OBJECTS) $(BUILD)/libconvolve.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -shared -o $@ $^ $(FFTW_LIBS) -lm
+
+bench: $(BENCH_PROGRAMS) $(BUILD)/tests/bench/libpeers.so $(BUILD)/convolved
+	$(Q)tests/bench/run $(BUILD) $(BENCH_ARGS)
+
+bench-peers:
+	$(Q)./dev bench-peers
 
 # ---- Install -------------------------------------------------------------------------------------------------------------
 VERSION = $(shell sed -n 's/^.define CONVOLVED_VERSION "\(.*\)"/\1/p' server/daemon.h)
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/core
-	install -m 755 $(BUILD)/convolved $(DESTDIR)$(PREFIX)/bin/convolved
-	install -m 644 $(BUILD)/libconvolve.a $(DESTDIR)$(PREFIX)/lib/libconvolve.a
-	install -m 644 core/convolve.h $(DESTDIR)$(PREFIX)/include/core/convolve.h
+TO := $(DESTDIR)$(PREFIX)
+install: $(BUILD)/convolved install-lib
+	install -d $(TO)/bin
+	install -m 755 $(BUILD)/convolved $(TO)/bin/convolved
+
+install-lib: lib
+	install -d $(TO)/lib/pkgconfig $(TO)/include
+	install -m 644 core/convolve.h $(TO)/include/convolve.h
+	install -m 644 $(BUILD)/libconvolve.a $(TO)/lib/libconvolve.a
+	install -m 755 $(BUILD)/libconvolve.so.$(SOVERSION) $(TO)/lib/libconvolve.so.$(SOVERSION)
+	ln -sf libconvolve.so.$(SOVERSION) $(TO)/lib/libconvolve.so
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: convolve' 'Description: N-dimensional convolution' 'Version: $(VERSION)' \
-		'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lconvolve -lm -pthread' \
-		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/convolve.pc
+		'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lconvolve' 'Libs.private: -lm -pthread' \
+		> $(TO)/lib/pkgconfig/convolve.pc
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/convolved $(DESTDIR)$(PREFIX)/lib/libconvolve.a \
-		$(DESTDIR)$(PREFIX)/include/core/convolve.h $(DESTDIR)$(PREFIX)/lib/pkgconfig/convolve.pc
-	-rmdir $(DESTDIR)$(PREFIX)/include/core
+	rm -f $(TO)/bin/convolved $(TO)/lib/libconvolve.a $(TO)/lib/libconvolve.so $(TO)/lib/libconvolve.so.$(SOVERSION) \
+		$(TO)/include/convolve.h $(TO)/lib/pkgconfig/convolve.pc
 
 clean:
 	rm -rf $(BUILD)
