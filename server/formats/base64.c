@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "server/formats/simd/base64.h"
+
 static const char alphabet[64] = {'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P',
                                   'Q', 'R', 'S', 'T', 'U', 'V', 'W', 'X', 'Y', 'Z', 'a', 'b', 'c', 'd', 'e', 'f',
                                   'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v',
@@ -30,7 +32,8 @@ static uint32_t value_of(char character)
 /* Whole groups of four, as far as they hold no padding and no fault. Returns how many characters were taken. */
 static size_t decode_groups(const char *text, size_t count, unsigned char *out)
 {
-    size_t taken = 0;
+    size_t taken = base64_blocks()->decode(out, text, count);
+    out += taken / 4 * 3;
     for (; count - taken >= 4; taken += 4, out += 3) {
         const uint32_t a = value_of(text[taken]), b = value_of(text[taken + 1]);
         const uint32_t c = value_of(text[taken + 2]), d = value_of(text[taken + 3]);
@@ -107,6 +110,10 @@ size_t base64_encode(char *out, const void *data, size_t bytes)
 {
     const unsigned char *in = data;
     char *const begin = out;
+    const size_t taken = base64_blocks()->encode(out, in, bytes);
+    in += taken;
+    bytes -= taken;
+    out += taken / 3 * 4;
     for (; bytes >= 3; bytes -= 3, in += 3, out += 4) {
         const uint32_t bits = (uint32_t)in[0] << 16 | (uint32_t)in[1] << 8 | in[2];
         out[0] = alphabet[bits >> 18];

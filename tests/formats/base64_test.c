@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* base64: the vectors of RFC 4648, what must be refused, and every cut. */
+/* base64: the vectors of RFC 4648, what must be refused, and every cut, under every instruction set. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "core/convolve.h"
 #include "server/formats/base64.h"
 
 /* The length of what `text` decodes to in pieces that end at the two cuts; -1 where it is refused. */
@@ -156,5 +157,10 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_lengths),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    static const char *const instruction_sets[] = {"scalar", "avx2", "avx512", "neon"};
+    int failed = 0;
+    for (size_t i = 0; i < sizeof instruction_sets / sizeof *instruction_sets; i++)
+        if (convolve_simd_select(instruction_sets[i]))
+            failed += cmocka_run_group_tests_name(instruction_sets[i], tests, NULL, NULL);
+    return failed;
 }
