@@ -55,7 +55,8 @@ static inline struct convolve_scalar missing_scaled_complex(struct convolve_scal
         return (struct convolve_scalar){.real = missing_scaled(sum.real, whole.real, remaining.real),
                                         .imag = missing_scaled(sum.imag, whole.real, remaining.real)};
     /* The divisor brought near 1, so that its square stays in range. */
-    const int exponent = ilogb(fmax(fabs(remaining.real), fabs(remaining.imag)));
+    const double largest = fmax(fabs(remaining.real), fabs(remaining.imag));
+    const int exponent = isfinite(largest) ? ilogb(largest) : 0;
     const double r = scalbn(remaining.real, -exponent), i = scalbn(remaining.imag, -exponent);
     const double a = scalbn(whole.real, -exponent), b = scalbn(whole.imag, -exponent);
     const double square = fma(r, r, i * i);
