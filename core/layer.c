@@ -9,31 +9,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STAGE_PACK, STAGE_CONCLUDE, STAGE_MAKE, STAGE_FOLD, STAGE_CHECK };
+enum { STAGE_PACK, STAGE_CONCLUDE, STAGE_MAKE, STAGE_SWEEP, STAGE_EMIT, STAGE_FOLD, STAGE_CHECK };
 
 /* ---- Stages ----------------------------------------------------------------------------------------------------------- */
 
-/* Stages as numbered above; without a fold the check comes in its place. */
-static unsigned stage_of(const struct layer_state *state, unsigned stage)
+static bool sweeps(const struct layer_state *state)
 {
-    return stage == STAGE_FOLD && !state->fold ? STAGE_CHECK : stage;
+    return state->geometry.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT && !state->plain;
 }
 
+/* backward_weight goes over the places in passes, then brings its sums into order; a fold follows on what makes padded cells. */
 static unsigned layer_stage_count(const struct convolve_plan *plan)
 {
-    return layer_state(plan)->fold ? 5 : 4;
+    const struct layer_state *state = layer_state(plan);
+    return sweeps(state) ? 4 + (unsigned)state->sweep.passes : state->fold ? 5 : 4;
+}
+
+static unsigned stage_of(const struct convolve_plan *plan, unsigned stage)
+{
+    const unsigned count = layer_stage_count(plan);
+    if (stage < STAGE_MAKE)
+        return stage;
+    if (stage + 1 == count)
+        return STAGE_CHECK;
+    if (sweeps(layer_state(plan)))
+        return stage + 2 == count ? STAGE_EMIT : STAGE_SWEEP;
+    return stage == STAGE_MAKE ? STAGE_MAKE : STAGE_FOLD;
 }
 
 static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
 {
     const struct layer_state *state = layer_state(plan);
-    switch (stage_of(state, stage)) {
+    switch (stage_of(plan, stage)) {
     case STAGE_PACK:
-        return state->pack_tiles + state->scan_tiles;
+        return state->sweep.copy_tiles + state->sweep.pack_tiles + state->pack_tiles + state->scan_tiles;
     case STAGE_CONCLUDE:
         return 1;
     case STAGE_MAKE:
         return state->plain ? state->plain_tiles : state->tile_count;
+    case STAGE_SWEEP:
+        return state->sweep.tiles;
+    case STAGE_EMIT:
+        return state->sweep.emit_tiles;
     case STAGE_FOLD:
         return state->fold_tiles;
     default:
@@ -41,17 +58,26 @@ static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
     }
 }
 
+static void prepare_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
+{
+    const struct layer_state *state = layer_state(plan);
+    const size_t sweep = state->sweep.copy_tiles + state->sweep.pack_tiles;
+    if (tile < sweep)
+        layer_sweep_prepare(plan, run, tile);
+    else if (tile - sweep < state->pack_tiles)
+        layer_pack_tile(plan, run, tile - sweep);
+    else
+        layer_scan_tile(plan, run, tile - sweep - state->pack_tiles);
+}
+
 static void layer_run_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage,
                            size_t tile, void *tile_scratch)
 {
     const struct layer_state *state = layer_state(plan);
     const size_t first = tile * state->units_per_tile;
-    switch (stage_of(state, stage)) {
+    switch (stage_of(plan, stage)) {
     case STAGE_PACK:
-        if (tile < state->pack_tiles)
-            layer_pack_tile(plan, run, tile);
-        else
-            layer_scan_tile(plan, run, tile - state->pack_tiles);
+        prepare_tile(plan, run, tile);
         break;
     case STAGE_CONCLUDE:
         layer_conclude(plan, run);
@@ -61,6 +87,12 @@ static void layer_run_tile(const struct convolve_plan *plan, const struct convol
             layer_plain_tile(plan, run, tile, false);
         for (size_t i = first; !state->plain && i < state->unit_count && i < first + state->units_per_tile; i++)
             layer_run_unit(plan, run, i, tile_scratch);
+        break;
+    case STAGE_SWEEP:
+        layer_sweep_tile(plan, run, stage - STAGE_MAKE, tile, tile_scratch);
+        break;
+    case STAGE_EMIT:
+        layer_sweep_emit(plan, run, tile);
         break;
     case STAGE_FOLD:
         layer_fold_tile(plan, run, tile);

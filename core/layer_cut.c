@@ -127,7 +127,8 @@ static bool derive_slots(struct layer_cut *cut, size_t unit, bool plane)
         return false;
     reach = (taps - 1) * apart / cut->step;
     cut->cells = unit + reach;
-    cut->slot_each_tap = plane || cut->slots >= taps || __builtin_mul_overflow(cut->slots, cut->cells, &shared) || each < shared;
+    cut->slot_each_tap =
+        plane || cut->slots >= taps || __builtin_mul_overflow(cut->slots, cut->cells, &shared) || each < shared;
     if (cut->slot_each_tap) {
         cut->slots = taps;
         cut->cells = unit;
@@ -156,7 +157,8 @@ static bool choose_unit(struct layer_state *state)
     const size_t wanted = layer_least(state->channels, 256);
     for (;;) {
         size_t elements;
-        if (!derive_slots(&state->cut[0], 1, true) || !derive_slots(y, high, false) || !derive_slots(x, wide, false) || !count_copy(state))
+        if (!derive_slots(&state->cut[0], 1, true) || !derive_slots(y, high, false) || !derive_slots(x, wide, false) ||
+            !count_copy(state))
             return false;
         if (__builtin_mul_overflow(state->copy_channel, wanted, &elements) || elements > COPY_ELEMENTS) {
             if (high > 1 && high * wide > 64) {
@@ -283,8 +285,10 @@ bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *ge
     state->element_bytes = state->element == LAYER_F32 ? 4 : 8;
     count_chunks(state);
     count_plain(state);
-    state->plain = geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT || !count_phases(geometry);
-    if (state->plain) {
+    if (geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
+        return layer_sweep_derive(state);
+    if (!count_phases(geometry)) {
+        state->plain = true;
         state->fold = false;
         return true;
     }
@@ -311,6 +315,8 @@ bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *ge
 bool layer_tile_scratch(const struct layer_state *state, size_t *bytes)
 {
     *bytes = 0;
+    if (state->geometry.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
+        return state->plain || plan_size_add(bytes, state->sweep.segment * state->parts, sizeof(ptrdiff_t));
     return state->plain || (plan_size_add(bytes, state->tap_count, sizeof(ptrdiff_t)) &&
                             plan_size_add(bytes, state->copy_elements, state->element_bytes) &&
                             plan_size_add(bytes, state->made_rows * state->made_row, state->element_bytes));

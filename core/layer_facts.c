@@ -22,7 +22,8 @@ bool layer_scratch_size(const struct layer_state *state, size_t *bytes)
            plan_size_add(bytes, state->weight_chunks, sizeof(struct layer_facts)) &&
            plan_size_add(bytes, state->bias_chunks, sizeof(struct layer_facts)) &&
            plan_size_add(bytes, packed, state->parts * state->element_bytes) &&
-           plan_size_add(bytes, state->target_values, state->parts * state->element_bytes);
+           plan_size_add(bytes, state->target_values, state->parts * state->element_bytes) &&
+           plan_size_add(bytes, state->sweep.copied, state->element_bytes);
 }
 
 struct layer_scratch layer_scratch_parts(const struct layer_state *state, void *scratch)
@@ -35,7 +36,8 @@ struct layer_scratch layer_scratch_parts(const struct layer_state *state, void *
     parts.bias = plan_scratch_take(&cursor, state->bias_chunks, sizeof *parts.bias);
     parts.packed =
         plan_scratch_take(&cursor, state->plain ? 0 : state->weight_values, state->parts * state->element_bytes);
-    parts.target = cursor;
+    parts.target = plan_scratch_take(&cursor, state->target_values, state->parts * state->element_bytes);
+    parts.copied = cursor;
     return parts;
 }
 

@@ -79,20 +79,18 @@ static void pack_block(const struct layer_state *state, void *packed, const void
     }
 }
 
-/* One phase, the rows as they lie in the tensor: columns become rows. */
-static void merge_block(const struct convolve_plan *plan, void *packed, const void *weights, size_t group, size_t row)
+/* One phase, the rows as they lie in the tensor: rows become columns. */
+static void turn_block(const struct convolve_plan *plan, void *packed, const void *weights, size_t group, size_t row)
 {
     const struct layer_state *state = layer_state(plan);
     const size_t rows = layer_least(SIMD_PANEL_ROWS, state->rows - row), chain = state->weight_row_pitch;
     const size_t from = group * state->weight_group_pitch + row * chain;
     unsigned char *const out = (unsigned char *)packed + from * state->element_bytes;
     const unsigned char *const in = (const unsigned char *)weights + from * state->element_bytes;
-    if (rows == 1)
-        __builtin_memcpy(out, in, chain * state->element_bytes);
-    else if (state->element_bytes == 4)
-        plan->routines->merge_u32(out, in, chain, chain * rows, rows);
+    if (state->element_bytes == 4)
+        plan->routines->transpose_u32(out, rows, in, chain, rows, chain);
     else
-        plan->routines->merge_u64(out, in, chain, chain * rows, rows);
+        plan->routines->transpose_u64(out, rows, in, chain, rows, chain);
 }
 
 void layer_pack_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
@@ -102,7 +100,7 @@ void layer_pack_tile(const struct convolve_plan *plan, const struct convolve_run
     const size_t blocks = (state->rows + SIMD_PANEL_ROWS - 1) / SIMD_PANEL_ROWS;
     const size_t group = tile / blocks, row = tile % blocks * SIMD_PANEL_ROWS;
     if (state->geometry.operation == CONVOLVE_LAYER_CONV && state->parts == 1 && !state->geometry.channels_last) {
-        merge_block(plan, packed, run->kernel, group, row);
+        turn_block(plan, packed, run->kernel, group, row);
         return;
     }
     /* Each set of taps once: those that begin at the first taps below tap_step. */

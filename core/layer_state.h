@@ -45,6 +45,17 @@ struct layer_tensor {
     size_t item_pitch, channel_pitch, axis_pitch[LAYER_AXES]; /* in values */
 };
 
+/* How backward_weight is cut up (layer_weight.c). Counts are of real numbers. */
+struct layer_sweep {
+    size_t cells[LAYER_AXES]; /* of the padded input that windows reach */
+    size_t plane, copied; /* of one item and group, each part; of all */
+    bool joined; /* the taps of the last axis lie beside the channels of one cell */
+    size_t lanes, units, units_per_tile; /* a unit: a block of rows by the lanes of some taps */
+    size_t segment, segments; /* of a row of places, and how many there are in all */
+    size_t pass, passes; /* segments of a pass */
+    size_t copy_tiles, pack_tiles, tiles, emit_tiles;
+};
+
 struct layer_state {
     struct layer_geometry geometry;
     enum layer_element element;
@@ -68,6 +79,7 @@ struct layer_state {
     size_t source_chunks, weight_chunks, bias_chunks;
     size_t pack_tiles, scan_tiles, fold_tiles, plain_outputs, plain_tiles;
     size_t target_values; /* of the folded target in scratch */
+    struct layer_sweep sweep; /* of backward_weight */
     size_t fold_most; /* cells that may stand for one element */
 };
 
@@ -89,8 +101,9 @@ struct layer_findings {
 struct layer_scratch {
     struct layer_findings *findings;
     struct layer_facts *source, *weight, *bias;
-    void *packed;
-    void *target; /* of fold */
+    void *packed; /* of backward_weight: grad_output */
+    void *target; /* of fold; of backward_weight the sums, before they are brought into order */
+    void *copied; /* of backward_weight: the input, channels last, with its padding */
 };
 
 enum { LAYER_CHUNK = 1 << 14, LAYER_PHASES_MAX = 1 << 12 };
@@ -142,6 +155,13 @@ void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run 
 void layer_copy_input(const struct layer_unit *unit, size_t channel, size_t channels);
 /* Fills the offsets and what the copy's pitches are. */
 void layer_copy_offsets(struct layer_unit *unit);
+
+/* ---- layer_weight.c: backward_weight where it is not plain. False where a size cannot be counted. ---- */
+bool layer_sweep_derive(struct layer_state *state);
+void layer_sweep_prepare(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
+void layer_sweep_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t pass, size_t tile,
+                      void *tile_scratch);
+void layer_sweep_emit(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
 
 /* ---- layer_facts.c ---- */
 void layer_scan_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);

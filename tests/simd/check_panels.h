@@ -60,4 +60,29 @@ CHECK_PANEL(float, f32)
 CHECK_PANEL(double, f64)
 CHECK_PANEL(uint64_t, u64)
 
+#define CHECK_TRANSPOSE(type, suffix)                                                                                  \
+    static void check_transpose_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)          \
+    {                                                                                                                  \
+        enum { SIDE = 40, PITCH_MAX = SIDE + 5 };                                                                      \
+        static type expected[SIDE * PITCH_MAX], found[SIDE * PITCH_MAX];                                               \
+        for (size_t rows = 1; rows <= SIDE; rows++) {                                                                  \
+            for (size_t columns = 1; columns <= SIDE; columns++) {                                                     \
+                const size_t in_pitch = columns + check_random() % 5, out_pitch = rows + check_random() % 5;           \
+                const size_t elements = (rows - 1) * in_pitch + columns;                                               \
+                type *const input = check_memory(0, elements * sizeof(type));                                          \
+                for (size_t i = 0; i < elements; i++)                                                                  \
+                    input[i] = (type)check_random();                                                                   \
+                memset(expected, 0x5a, sizeof expected);                                                               \
+                memset(found, 0x5a, sizeof found);                                                                     \
+                scalar->transpose_##suffix(expected, out_pitch, input, in_pitch, rows, columns);                       \
+                set->transpose_##suffix(found, out_pitch, input, in_pitch, rows, columns);                             \
+                if (expected[(columns - 1) * out_pitch + rows - 1] != input[(rows - 1) * in_pitch + columns - 1])      \
+                    check_failed("scalar", "transpose_" #suffix, rows, "the last is not the last");                    \
+                check_same(set->name, "transpose_" #suffix, rows * 100 + columns, expected, found, sizeof found);      \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+CHECK_TRANSPOSE(uint32_t, u32)
+CHECK_TRANSPOSE(uint64_t, u64)
+
 #endif
