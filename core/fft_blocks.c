@@ -18,12 +18,12 @@ static size_t cells_needed(const struct fft_axis *axis, size_t outputs)
     return outputs ? (outputs - 1) * axis->cell_stride + axis->taps : 0;
 }
 
-static void look_at(struct fft_job *job, bool single, const void *values, size_t count)
+static void look_at(struct fft_job *job, bool single, const void *values, size_t pitch, size_t rows, size_t count)
 {
     if (single)
-        job->plan->routines->fft_facts_f32(&job->judgement.facts, values, count);
+        job->plan->routines->fft_facts_f32(&job->judgement.facts, values, pitch, rows, count);
     else
-        job->plan->routines->fft_facts_f64(&job->judgement.facts, values, count);
+        job->plan->routines->fft_facts_f64(&job->judgement.facts, values, pitch, rows, count);
 }
 
 /* Zeros of the boundary are told from those of the input: most windows that hold one hold the other too. */
@@ -33,7 +33,7 @@ static void look_at_row(struct fft_job *job, bool single, struct fft_span span, 
     const struct convolve_scalar fill = job->plan->spec.fillvalue;
     if (fill.real != 0 || fill.imag != 0)
         span = (struct fft_span){0, count};
-    look_at(job, single, (const unsigned char *)values + span.first * bytes, span.end - span.first);
+    look_at(job, single, (const unsigned char *)values + span.first * bytes, 0, 1, span.end - span.first);
     job->judgement.constant_zeros += count - (span.end - span.first);
 }
 
@@ -101,15 +101,12 @@ void fft_gather(struct fft_job *job, bool look, size_t first, size_t end)
 {
     const struct fft_layout *layout = &job->state->layout;
     const unsigned last = layout->dims - 1;
-    struct fft_block blocks[2];
-    for (size_t b = 0; b < layout->blocks_per_job; b++)
-        fft_locate(job, b, &blocks[b]);
     for (size_t row = first; row < end; row++) {
         const size_t offset = fft_row_offset(layout, row);
         void *const re = at(job, job->re, offset), *const im = at(job, job->im, offset);
         for (size_t b = 0; b < layout->blocks_per_job; b++) {
             int64_t begin[CONVOLVE_RANK_MAX];
-            const size_t count = row_begin(job, &blocks[b], row, begin);
+            const size_t count = row_begin(job, &job->work.blocks[b], row, begin);
             fetch_row(job, look, begin, count, layout->pitch[last - 1], b ? im : re, im);
         }
     }
@@ -143,16 +140,16 @@ bool fft_find_piece(const struct fft_job *job, size_t item, struct fft_piece *pi
     size_t rest = item / pieces;
     piece->number = rest / rows;
     rest %= rows;
-    fft_locate(job, piece->number, &piece->block);
+    piece->block = &job->work.blocks[piece->number];
     for (unsigned i = layout->axis_count; i-- > 0;) {
         if (i == layout->row)
             continue;
         piece->h[i] = rest % layout->axis[i].hop;
         rest /= layout->axis[i].hop;
-        if (piece->h[i] >= piece->block.outputs[i])
+        if (piece->h[i] >= piece->block->outputs[i])
             return false;
     }
-    const size_t first = item % pieces * layout->piece, outputs = piece->block.outputs[layout->row];
+    const size_t first = item % pieces * layout->piece, outputs = piece->block->outputs[layout->row];
     piece->h[layout->row] = first;
     piece->count = first < outputs ? least(layout->piece, outputs - first) : 0;
     return piece->count > 0;
@@ -173,13 +170,17 @@ static bool is_plain(const struct fft_job *job)
            job->taps->exponent == 0;
 }
 
-static void emit_plain(const struct fft_job *job, size_t index, size_t count, const struct source *source)
+static void emit_plain(const struct fft_job *job, size_t index, size_t out_pitch, const void *from, size_t pitch,
+                       size_t rows, size_t count)
 {
+    const struct simd_routines *routines = job->plan->routines;
     const bool cut = job->judgement.cut;
-    if (source->single)
-        job->plan->routines->fft_cut_f32((float *)job->run->output + index, source->re, cut ? 0 : -INFINITY, count);
+    if (job->state->layout.single)
+        routines->fft_cut_f32((float *)job->run->output + index, out_pitch, from, pitch, cut ? 0 : -INFINITY, rows,
+                              count);
     else
-        job->plan->routines->fft_cut_f64((double *)job->run->output + index, source->re, cut ? 0 : -INFINITY, count);
+        routines->fft_cut_f64((double *)job->run->output + index, out_pitch, from, pitch, cut ? 0 : -INFINITY, rows,
+                              count);
 }
 
 static double value_of(const struct source *source, unsigned part, size_t i)
@@ -222,7 +223,7 @@ static double emit_run(const struct fft_job *job, size_t index, size_t count, co
     const size_t apart = axis->class_pitch * axis->output_pitch;
     if (apart != 1 || source->apart != 1 || !is_plain(job))
         return emit_values(job, index, apart, count, source);
-    emit_plain(job, index, count, source);
+    emit_plain(job, index, 0, source->re, 0, 1, count);
     return 0;
 }
 
@@ -232,7 +233,7 @@ static double emit_piece(const struct fft_job *job, const struct fft_piece *piec
     const struct fft_layout *layout = &job->state->layout;
     const struct fft_axis *axis = &layout->axis[layout->row];
     void *const base = piece->number ? job->im : job->re;
-    const size_t index = fft_output_index(job, &piece->block, piece->h), stride = axis->cell_stride;
+    const size_t index = fft_output_index(job, piece->block, piece->h), stride = axis->cell_stride;
     size_t offset = 0, done = 0;
     double largest = 0;
     for (unsigned i = 0; i + 1 < layout->dims && !layout->split; i++)
@@ -265,25 +266,85 @@ void fft_emit(struct fft_job *job, size_t first, size_t end)
 
 /* ---- Whole jobs ------------------------------------------------------------------------------------------------------- */
 
+/* The facts of a block that lies in the signal as it is wanted. */
+static void look_at_block(struct fft_job *job, const void *cells, const size_t *pitch)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const unsigned last = layout->dims - 1;
+    const size_t bytes = layout->single ? sizeof(float) : sizeof(double), rows = layout->dim[last - 1];
+    for (size_t plane = 0; plane < layout->rows / rows; plane++) {
+        size_t offset = 0, rest = plane;
+        for (unsigned i = last - 1; i-- > 0; rest /= layout->dim[i])
+            offset += rest % layout->dim[i] * pitch[i];
+        look_at(job, layout->single, (const unsigned char *)cells + offset * bytes, pitch[last - 1], rows,
+                layout->dim[last]);
+    }
+}
+
+/* Blocks whose rows lie in the arrays as they lie in the output leave plane by plane. */
+static bool emit_planes(struct fft_job *job)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const unsigned last = layout->dims - 1;
+    if (layout->split || !is_plain(job) ||
+        layout->axis[layout->row].class_pitch * layout->axis[layout->row].output_pitch != 1)
+        return false;
+    for (unsigned i = 0; i < layout->axis_count; i++)
+        if (layout->axis[i].cell_stride != 1)
+            return false;
+    const struct fft_axis *const line = &layout->axis[layout->dim_axis[last - 1]];
+    for (size_t b = 0; b < layout->blocks_per_job; b++) {
+        const struct fft_block *block = &job->work.blocks[b];
+        size_t h[CONVOLVE_RANK_MAX] = {0};
+        bool more = block->outputs[0] > 0;
+        while (more) {
+            size_t offset = 0;
+            for (unsigned i = 0; i < last; i++)
+                offset += h[layout->dim_axis[i]] * layout->pitch[i];
+            emit_plain(job, fft_output_index(job, block, h), line->class_pitch * line->output_pitch,
+                       at(job, b ? job->im : job->re, offset), layout->pitch[last - 1],
+                       block->outputs[layout->dim_axis[last - 1]], block->outputs[layout->row]);
+            more = false;
+            for (unsigned i = last - 1; i-- > 0 && !more;) {
+                more = ++h[layout->dim_axis[i]] < block->outputs[layout->dim_axis[i]];
+                h[layout->dim_axis[i]] = more ? h[layout->dim_axis[i]] : 0;
+            }
+        }
+    }
+    fft_note_transformed(job, 0);
+    return true;
+}
+
 static void run_block(struct fft_job *job)
 {
     const struct fft_layout *layout = &job->state->layout;
-    fft_gather(job, true, 0, layout->rows);
+    size_t pitch[FFT_DIMS_MAX];
+    const void *const re = fft_borrow_block(job, &job->work.blocks[0], pitch);
+    const void *const im = re ? fft_borrow_block(job, &job->work.blocks[1], pitch) : NULL;
+    if (im) {
+        look_at_block(job, re, pitch);
+        look_at_block(job, im, pitch);
+    } else {
+        fft_gather(job, true, 0, layout->rows);
+    }
     fft_judge(job);
     if (job->judgement.verdict == FFT_DIRECT) {
         fft_emit_direct(job, 0, fft_emit_items(layout));
         return;
     }
-    const bool single = fft_in_single(job);
+    const bool single = fft_in_single(job), as_it_is = single == layout->single && job->judgement.exponent == 0;
     fft_use_spectrum(job, single);
-    if (single != layout->single || job->judgement.exponent)
+    if (!as_it_is)
         fft_gather(job, false, 0, layout->rows);
-    for (unsigned dim = 0; dim + 1 < layout->dims; dim++)
+    if (im && as_it_is)
+        fft_first_columns(job, re, im, pitch);
+    for (unsigned dim = im && as_it_is; dim + 1 < layout->dims; dim++)
         fft_columns(job, single, dim, false, 0, fft_column_items(layout, dim));
     fft_groups(job, 0, fft_group_items(layout, single));
     for (unsigned dim = layout->dims - 1; dim-- > 0;)
         fft_columns(job, single, dim, true, 0, fft_column_items(layout, dim));
-    fft_emit(job, 0, fft_emit_items(layout));
+    if (!emit_planes(job))
+        fft_emit(job, 0, fft_emit_items(layout));
     fft_mend_zero_windows(job);
 }
 
@@ -291,7 +352,6 @@ enum { LANES_MAX = SIMD_FFT_WIDTH_f32 };
 
 /* The rows of FFT_ROWS: where they are read, and where they go. Blocks from the lanes' number on are imaginary parts. */
 struct lanes {
-    struct fft_block blocks[2 * LANES_MAX];
     const void *from[2][LANES_MAX];
     void *to[2][LANES_MAX];
 };
@@ -305,7 +365,7 @@ static void fetch_lanes(struct fft_job *job, struct lanes *lanes, bool look)
     const bool in_place = fft_in_single(job) == layout->single && job->judgement.exponent == 0;
     for (size_t b = 0; b < layout->blocks_per_job; b++) {
         const size_t lane = b % count;
-        const struct fft_block *block = &lanes->blocks[b];
+        const struct fft_block *block = &job->work.blocks[b];
         void *const row = at(job, b < count ? job->re : job->im, lane * pitch);
         void *const imag = at(job, job->im, lane * pitch);
         const size_t needed = cells_needed(axis, block->outputs[layout->row]);
@@ -316,7 +376,7 @@ static void fetch_lanes(struct fft_job *job, struct lanes *lanes, bool look)
         if (!borrowed)
             fetch_row(job, look, block->begin, needed, pitch, row, imag);
         else if (look)
-            look_at(job, layout->single, borrowed, length);
+            look_at(job, layout->single, borrowed, 0, 1, length);
     }
 }
 
@@ -329,12 +389,12 @@ static bool goes_straight(const struct fft_job *job, const struct fft_block *blo
            block->outputs[layout->row] == axis->hop;
 }
 
-static double emit_lane(struct fft_job *job, const struct lanes *lanes, size_t b)
+static double emit_lane(const struct fft_job *job, const struct lanes *lanes, size_t b)
 {
     const struct fft_layout *layout = &job->state->layout;
     const struct fft_axis *axis = &layout->axis[layout->row];
     const size_t h[CONVOLVE_RANK_MAX] = {0}, count = fft_width(layout->single);
-    const struct fft_block *block = &lanes->blocks[b];
+    const struct fft_block *block = &job->work.blocks[b];
     const size_t outputs = block->outputs[layout->row];
     if (outputs == 0)
         return 0;
@@ -343,7 +403,7 @@ static double emit_lane(struct fft_job *job, const struct lanes *lanes, size_t b
                                   axis->cell_stride};
     if (goes_straight(job, block)) {
         if (job->judgement.cut)
-            emit_plain(job, index, outputs, &source);
+            emit_plain(job, index, 0, source.re, 0, 1, outputs);
         return 0;
     }
     return emit_run(job, index, outputs, &source);
@@ -360,9 +420,9 @@ static void transform_lanes(struct fft_job *job, struct lanes *lanes)
         lanes->to[b / count][lane] = at(job, b < count ? job->re : job->im, lane * pitch);
         if (layout->complex)
             lanes->to[1][lane] = at(job, job->im, lane * pitch);
-        else if (goes_straight(job, &lanes->blocks[b]))
+        else if (goes_straight(job, &job->work.blocks[b]))
             lanes->to[b / count][lane] =
-                (unsigned char *)job->run->output + fft_output_index(job, &lanes->blocks[b], h) * value_bytes;
+                (unsigned char *)job->run->output + fft_output_index(job, &job->work.blocks[b], h) * value_bytes;
     }
     for (size_t lane = 0; lane < count; lane += at_once)
         fft_lanes(job, lanes->from[0] + lane, lanes->from[1] + lane, lanes->to[0] + lane, lanes->to[1] + lane,
@@ -374,8 +434,6 @@ static void run_rows(struct fft_job *job)
     const struct fft_layout *layout = &job->state->layout;
     struct lanes lanes;
     double largest = 0;
-    for (size_t b = 0; b < layout->blocks_per_job; b++)
-        fft_locate(job, b, &lanes.blocks[b]);
     fetch_lanes(job, &lanes, true);
     fft_judge(job);
     if (job->judgement.verdict == FFT_DIRECT) {

@@ -96,7 +96,9 @@ static bool workspace_bytes(const struct fft_layout *layout, size_t *bytes)
            plan_size_add(bytes, layout->pitch[layout->dims - 2], sizeof(double)) &&
            plan_size_add(bytes, 2 * row_cells(layout), sizeof(double)) &&
            plan_size_add(bytes, row_cells(layout), sizeof(double)) &&
-           plan_size_add(bytes, row_cells(layout), sizeof(double)) && (layout->staged || arrays_bytes(layout, bytes));
+           plan_size_add(bytes, row_cells(layout), sizeof(double)) &&
+           plan_size_add(bytes, layout->blocks_per_job, sizeof(struct fft_block)) &&
+           (layout->staged || arrays_bytes(layout, bytes));
 }
 
 static struct fft_workspace take_workspace(const struct fft_layout *layout, void *tile_scratch)
@@ -110,6 +112,7 @@ static struct fft_workspace take_workspace(const struct fft_layout *layout, void
     work.row = plan_scratch_take(&cursor, 2 * row_cells(layout), sizeof(double));
     work.cells = plan_scratch_take(&cursor, row_cells(layout), sizeof(double));
     work.sums = plan_scratch_take(&cursor, row_cells(layout), sizeof(double));
+    work.blocks = plan_scratch_take(&cursor, layout->blocks_per_job, sizeof(struct fft_block));
     work.arrays = cursor;
     return work;
 }
@@ -391,6 +394,8 @@ static bool place_job(struct fft_job *job, size_t number)
     const bool made = place_slice(job, number / layout->jobs_per_slice);
     job->taps = &parts.taps[job->tap_slice];
     job->spectra = parts.spectra + (layout->staged ? 0 : job->tap_slice * spectra_bytes(layout));
+    for (size_t b = 0; b < layout->blocks_per_job && made; b++)
+        fft_locate(job, b, &job->work.blocks[b]);
     return made;
 }
 

@@ -126,14 +126,14 @@ static bool improve_axis(struct fft_layout *best, double *best_ns, unsigned axis
     bool improved = false;
     size_t length = fft_length_next(taps);
     for (unsigned i = 0; length;) {
-        double ns;
+        double ns = INFINITY;
         fft_axis_cut(&trial.axis[axis], length);
         if (try_layout(&trial, &ns) && ns < *best_ns) {
             *best_ns = ns;
             *best = trial;
             improved = true;
         }
-        if ((enough && length >= enough) || length >= length_max)
+        if ((enough && length >= enough) || length >= length_max || ns > 2 * *best_ns)
             break;
         while (i < LENGTH_COUNT && fft_cost_rows[i].length <= length)
             i++;
@@ -142,35 +142,45 @@ static bool improve_axis(struct fft_layout *best, double *best_ns, unsigned axis
     return improved;
 }
 
-/* From axes of `ratio` times the taps on. */
-static void search_blocks(struct fft_layout *best, double *best_ns, size_t ratio)
+/* Blocks as long along every axis as `wanted`, the taps and the outputs allow. False where they do not fit. */
+static bool cut_evenly(struct fft_layout *layout, size_t wanted)
 {
-    struct fft_layout layout = *best;
-    double ns = INFINITY;
-    for (unsigned i = 0; i < layout.axis_count; i++) {
-        struct fft_axis *axis = &layout.axis[i];
-        size_t wanted;
-        if (axis->taps == 1) {
-            fft_axis_cut(axis, 1);
-            continue;
-        }
-        if (__builtin_mul_overflow(axis->taps, ratio, &wanted))
-            wanted = axis->taps;
-        const size_t whole = whole_length(axis), length = fft_length_next(wanted < whole ? wanted : whole);
+    for (unsigned i = 0; i < layout->axis_count; i++) {
+        struct fft_axis *axis = &layout->axis[i];
+        const size_t whole = whole_length(axis);
+        size_t length = wanted < whole ? wanted : whole;
+        length = axis->taps == 1 ? 1 : fft_length_next(length < axis->taps ? axis->taps : length);
         if (length == 0)
-            return;
+            return false;
         fft_axis_cut(axis, length);
     }
-    if (!try_layout(&layout, &ns))
+    return true;
+}
+
+/* The best even blocks first, then axis by axis from there. */
+static void search_blocks(struct fft_layout *best, double *best_ns)
+{
+    struct fft_layout layout = *best;
+    double even_ns = INFINITY;
+    layout.mode = FFT_BLOCK;
+    struct fft_layout trial = layout;
+    for (unsigned i = 0; i < LENGTH_COUNT; i++) {
+        double ns = INFINITY;
+        if (!cut_evenly(&trial, fft_cost_rows[i].length) || !try_layout(&trial, &ns) || ns >= even_ns)
+            continue;
+        even_ns = ns;
+        layout = trial;
+    }
+    if (even_ns == (double)INFINITY)
         return;
     for (bool improved = true; improved;) {
         improved = false;
         for (unsigned i = 0; i < layout.axis_count; i++)
             if (layout.axis[i].taps > 1)
-                improved |= improve_axis(&layout, &ns, i, SPLIT_LENGTH_MAX);
+                improved |= improve_axis(&layout, &even_ns, i, SPLIT_LENGTH_MAX);
     }
-    if (ns < *best_ns) {
-        *best_ns = ns;
+    if (even_ns < *best_ns) {
+        *best_ns = even_ns;
         *best = layout;
     }
 }
@@ -243,10 +253,8 @@ bool fft_cost_choose(struct fft_layout *layout, enum convolve_method method)
     best = *layout;
     if (active <= 1)
         search_rows(&best, &ns, row);
-    if (active >= 1) {
-        search_blocks(&best, &ns, 2);
-        search_blocks(&best, &ns, 6);
-    }
+    if (active >= 1)
+        search_blocks(&best, &ns);
     *layout = best;
     return ns < (double)INFINITY;
 }

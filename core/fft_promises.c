@@ -82,13 +82,12 @@ static bool lies_inside(const struct fft_job *job)
 {
     const struct fft_layout *layout = &job->state->layout;
     for (size_t b = 0; b < layout->blocks_per_job; b++) {
-        struct fft_block block;
-        fft_locate(job, b, &block);
+        const struct fft_block *block = &job->work.blocks[b];
         for (unsigned i = 0; i < layout->axis_count; i++) {
             const struct fft_axis *axis = &layout->axis[i];
             const int64_t reach = (int64_t)((axis->taps - 1) * axis->step);
-            const int64_t end = block.begin[i] + (int64_t)(axis->length * axis->step);
-            if (axis->stride != 1 || block.begin[i] < reach || end + reach > (int64_t)axis->signal)
+            const int64_t end = block->begin[i] + (int64_t)(axis->length * axis->step);
+            if (axis->stride != 1 || block->begin[i] < reach || end + reach > (int64_t)axis->signal)
                 return false;
         }
     }
@@ -224,7 +223,7 @@ static void sum_piece(struct fft_job *job, const struct fft_piece *piece, size_t
         for (unsigned i = 0; i < layout->axis_count; i++) {
             const struct fft_axis *axis = &layout->axis[i];
             const size_t cell = piece->h[i] * axis->cell_stride + (i == layout->row ? 0 : tap[i]);
-            begin[i] = piece->block.begin[i] + (int64_t)(cell * axis->step);
+            begin[i] = piece->block->begin[i] + (int64_t)(cell * axis->step);
         }
         fft_fetch(job, begin, cells, layout->single, re, im);
         if (layout->complex)
@@ -265,7 +264,7 @@ void fft_emit_direct(struct fft_job *job, size_t first, size_t end)
         struct fft_piece piece;
         if (!fft_find_piece(job, item, &piece))
             continue;
-        const size_t index = fft_output_index(job, &piece.block, piece.h);
+        const size_t index = fft_output_index(job, piece.block, piece.h);
         if (!layout->exchanged)
             sum_piece(job, &piece, (piece.count - 1) * stride + 1);
         for (size_t i = 0; i < piece.count; i++) {

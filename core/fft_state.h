@@ -62,6 +62,7 @@ struct fft_workspace {
     void *zeros, *waste; /* a row to read, a row to write */
     void *row; /* cells of a block's row: twice, with all parts */
     void *cells, *sums; /* once, with all parts */
+    struct fft_block *blocks; /* those of the job */
     unsigned char *arrays; /* of a job that is not staged */
 };
 
@@ -111,7 +112,7 @@ static inline void fft_use_spectrum(struct fft_job *job, bool single)
 /* ---- fft_signal.c: values in and out ---- */
 
 /* Block number `block` of the job; one beyond the slice's last has no outputs. */
-void fft_locate(const struct fft_job *job, size_t block, struct fft_block *place);
+void fft_locate(const struct fft_job *job, size_t block, struct fft_block *place); /* for the workspace */
 
 /* Cells of the signal from `begin` on (one place per axis, steps along the layout's row): real parts, and for complex values
  * imaginary ones; in float or double. */
@@ -123,6 +124,9 @@ struct fft_span fft_fetch(const struct fft_job *job, const int64_t *begin, size_
 
 /* The signal's own memory where `count` cells from `begin` on lie there as a transform wants them, else NULL. */
 const void *fft_borrow(const struct fft_job *job, const int64_t *begin, size_t count);
+
+/* Likewise a whole block's array: its first cell, and the pitches of its dimensions there. */
+const void *fft_borrow_block(const struct fft_job *job, const struct fft_block *block, size_t *pitch);
 
 /* Reads the taps of a row (all axes but the layout's row at `tap`), in double. */
 void fft_fetch_taps(const struct fft_job *job, const size_t *tap, double *re, double *im);
@@ -136,6 +140,8 @@ size_t fft_output_index(const struct fft_job *job, const struct fft_block *block
 size_t fft_column_items(const struct fft_layout *layout, unsigned dim);
 size_t fft_group_items(const struct fft_layout *layout, bool single);
 void fft_columns(const struct fft_job *job, bool single, unsigned dim, bool inverse, size_t first, size_t end);
+void fft_first_columns(const struct fft_job *job, const void *re, const void *im,
+                       const size_t *pitch); /* from elsewhere */
 void fft_groups(const struct fft_job *job, size_t first, size_t end); /* rows: there, product, back */
 void fft_tap_groups(const struct fft_job *job, bool single, size_t first, size_t end); /* rows of the taps: there */
 
@@ -160,7 +166,7 @@ void fft_run_job(struct fft_job *job);
 
 /* The piece of an output row that is item `item`: false where it is empty. */
 struct fft_piece {
-    struct fft_block block;
+    const struct fft_block *block;
     size_t number; /* of the block in the job */
     size_t h[CONVOLVE_RANK_MAX]; /* the first output */
     size_t count; /* outputs, along the layout's row */

@@ -43,7 +43,7 @@ void fft_scan_taps(struct fft_job *job)
     double sum = 0;
     do {
         fft_fetch_taps(job, tap, re, im);
-        job->plan->routines->fft_facts_f64(&facts, re, count * layout->parts);
+        job->plan->routines->fft_facts_f64(&facts, re, 0, 1, count * layout->parts);
         sum += absolute_sum(re, count * layout->parts);
     } while (next_row(layout, tap));
     *job->taps = (struct fft_taps){

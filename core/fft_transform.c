@@ -77,6 +77,14 @@ void fft_columns(const struct fft_job *job, bool single, unsigned dim, bool inve
         columns_f64(job, dim, inverse, first, end);
 }
 
+void fft_first_columns(const struct fft_job *job, const void *re, const void *im, const size_t *pitch)
+{
+    if (fft_in_single(job))
+        first_columns_f32(job, re, im, pitch);
+    else
+        first_columns_f64(job, re, im, pitch);
+}
+
 void fft_groups(const struct fft_job *job, size_t first, size_t end)
 {
     if (fft_in_single(job))

@@ -9,7 +9,7 @@
 
 /* A block's cells, as far as its windows reach. */
 struct cells {
-    struct fft_block block;
+    const struct fft_block *block;
     size_t extent[CONVOLVE_RANK_MAX];
     size_t at[CONVOLVE_RANK_MAX]; /* the row that was fetched */
     void *re, *im;
@@ -18,16 +18,16 @@ struct cells {
 static bool begin_cells(const struct fft_job *job, size_t number, struct cells *cells)
 {
     const struct fft_layout *layout = &job->state->layout;
-    fft_locate(job, number, &cells->block);
+    cells->block = &job->work.blocks[number];
     for (unsigned i = 0; i < layout->axis_count; i++) {
         const struct fft_axis *axis = &layout->axis[i];
         cells->at[i] = 0;
-        cells->extent[i] = (cells->block.outputs[i] - 1) * axis->cell_stride + axis->taps;
+        cells->extent[i] = (cells->block->outputs[i] - 1) * axis->cell_stride + axis->taps;
     }
     cells->re = job->work.row;
     cells->im = (unsigned char *)job->work.row +
                 layout->axis[layout->row].length * (layout->single ? sizeof(float) : sizeof(double));
-    return cells->block.outputs[0] > 0;
+    return cells->block->outputs[0] > 0;
 }
 
 static void fetch_cells(const struct fft_job *job, const struct cells *cells)
@@ -35,7 +35,7 @@ static void fetch_cells(const struct fft_job *job, const struct cells *cells)
     const struct fft_layout *layout = &job->state->layout;
     int64_t begin[CONVOLVE_RANK_MAX];
     for (unsigned i = 0; i < layout->axis_count; i++)
-        begin[i] = cells->block.begin[i] + (int64_t)(cells->at[i] * layout->axis[i].step);
+        begin[i] = cells->block->begin[i] + (int64_t)(cells->at[i] * layout->axis[i].step);
     fft_fetch(job, begin, cells->extent[layout->row], layout->single, cells->re, cells->im);
 }
 
@@ -131,12 +131,12 @@ static void clear_outputs(const struct fft_job *job, const struct cells *cells, 
         size_t cell = 0;
         for (unsigned i = 0; i < layout->axis_count; i++)
             cell = cell * cells->extent[i] + h[i] * layout->axis[i].cell_stride;
-        const size_t index = fft_output_index(job, &cells->block, h);
-        for (size_t i = 0; i < cells->block.outputs[layout->row]; i++)
+        const size_t index = fft_output_index(job, cells->block, h);
+        for (size_t i = 0; i < cells->block->outputs[layout->row]; i++)
             if (counts[cell + i * row->cell_stride] == 0)
                 memset((unsigned char *)job->run->output + (index + i * row->class_pitch * row->output_pitch) * bytes,
                        0, bytes);
-    } while (next_row(layout, cells->block.outputs, h));
+    } while (next_row(layout, cells->block->outputs, h));
 }
 
 /* Exchanged, the window's values are the taps, those that meet an element of the dilated kernel. Whether all are 0 depends on
@@ -153,7 +153,7 @@ static bool meets_zeros(const struct fft_job *job, const struct cells *cells, co
     }
     for (unsigned i = 0; i < layout->axis_count; i++) {
         const struct fft_axis *axis = &layout->axis[i];
-        const size_t place = (cells->block.first[i] + h[i]) * axis->stride + axis->taps - axis->signal % axis->spread;
+        const size_t place = (cells->block->first[i] + h[i]) * axis->stride + axis->taps - axis->signal % axis->spread;
         first[i] = at[i] = place % axis->spread;
         if (first[i] >= axis->taps)
             return true;
@@ -183,10 +183,10 @@ static void clear_exchanged(const struct fft_job *job, const struct cells *cells
     const size_t bytes = (layout->single ? sizeof(float) : sizeof(double)) * layout->parts;
     size_t h[CONVOLVE_RANK_MAX] = {0};
     do
-        for (h[layout->row] = 0; h[layout->row] < cells->block.outputs[layout->row]; h[layout->row]++)
+        for (h[layout->row] = 0; h[layout->row] < cells->block->outputs[layout->row]; h[layout->row]++)
             if (meets_zeros(job, cells, h))
-                memset((unsigned char *)job->run->output + fft_output_index(job, &cells->block, h) * bytes, 0, bytes);
-    while (next_row(layout, cells->block.outputs, h));
+                memset((unsigned char *)job->run->output + fft_output_index(job, cells->block, h) * bytes, 0, bytes);
+    while (next_row(layout, cells->block->outputs, h));
 }
 
 void fft_mend_zero_windows(struct fft_job *job)

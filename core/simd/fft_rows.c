@@ -122,6 +122,8 @@ DEFINE_TRANSPOSITIONS(double, f64)
 #define SMALLER_f64(a, b) ((a) < (b) ? (a) : (b))
 #endif
 
+enum { ROWS_AHEAD = 4 }; /* what is prefetched */
+
 /* x * 0 is 0 for finite x alone, and stays a NaN in the sum. Once a fraction was met nobody asks for another. */
 #define DEFINE_FACTS(type, bits, ubits, uint)                                                                          \
     VEC_INLINE void facts_step_##bits(vec_##bits value, vec_##bits *most, vec_##bits *least, vec_##bits *finite,       \
@@ -135,18 +137,25 @@ DEFINE_TRANSPOSITIONS(double, f64)
         if (integral)                                                                                                  \
             *fraction |= bits_now ^ bits_##bits(round_##bits(value));                                                  \
     }                                                                                                                  \
-    VEC_INLINE void facts_pass_##bits(struct simd_fft_facts *facts, const type *values, size_t count, bool integral)   \
+    VEC_INLINE void facts_pass_##bits(struct simd_fft_facts *facts, const type *values, size_t pitch, size_t rows,     \
+                                      size_t count, bool integral)                                                     \
     {                                                                                                                  \
         enum { LANES = LANES_##bits };                                                                                 \
         vec_##bits most = all_##bits(0), least = most, finite = most;                                                  \
         vec_##ubits zeros = all_##ubits(0), fraction = zeros;                                                          \
-        size_t x = 0;                                                                                                  \
-        for (; x + LANES <= count; x += LANES)                                                                         \
-            facts_step_##bits(load_##bits(values + x), &most, &least, &finite, &zeros, &fraction, integral);           \
-        if (x < count) {                                                                                               \
-            facts_step_##bits(load_part_##bits(values + x, count - x), &most, &least, &finite, &zeros, &fraction,      \
-                              integral);                                                                               \
-            facts->zeros -= LANES - (count - x);                                                                       \
+        for (size_t row = 0; row < rows; row++, values += pitch) {                                                     \
+            /* Far rows lie in pages of their own, which the processor does not foresee. */                            \
+            const size_t ahead = row + ROWS_AHEAD < rows ? ROWS_AHEAD * pitch : 0;                                     \
+            size_t x = 0;                                                                                              \
+            for (; x + LANES <= count; x += LANES) {                                                                   \
+                __builtin_prefetch(values + ahead + x);                                                                \
+                facts_step_##bits(load_##bits(values + x), &most, &least, &finite, &zeros, &fraction, integral);       \
+            }                                                                                                          \
+            if (x < count) {                                                                                           \
+                facts_step_##bits(load_part_##bits(values + x, count - x), &most, &least, &finite, &zeros, &fraction,  \
+                                  integral);                                                                           \
+                facts->zeros -= LANES - (count - x);                                                                   \
+            }                                                                                                          \
         }                                                                                                              \
         type high[LANES], low[LANES], sum[LANES];                                                                      \
         uint zero[LANES], part[LANES];                                                                                 \
@@ -163,12 +172,13 @@ DEFINE_TRANSPOSITIONS(double, f64)
             facts->fractional |= part[i] != 0;                                                                         \
         }                                                                                                              \
     }                                                                                                                  \
-    void ROUTINE(fft_facts_##bits)(struct simd_fft_facts * facts, const type *values, size_t count)                    \
+    void ROUTINE(fft_facts_##bits)(struct simd_fft_facts * facts, const type *values, size_t pitch, size_t rows,       \
+                                   size_t count)                                                                       \
     {                                                                                                                  \
         if (facts->fractional)                                                                                         \
-            facts_pass_##bits(facts, values, count, false);                                                            \
+            facts_pass_##bits(facts, values, pitch, rows, count, false);                                               \
         else                                                                                                           \
-            facts_pass_##bits(facts, values, count, true);                                                             \
+            facts_pass_##bits(facts, values, pitch, rows, count, true);                                                \
     }
 DEFINE_FACTS(float, f32, u32, uint32_t)
 DEFINE_FACTS(double, f64, u64, uint64_t)
@@ -176,15 +186,21 @@ DEFINE_FACTS(double, f64, u64, uint64_t)
 /* ---- Out ---- */
 
 #define DEFINE_CUT(type, bits)                                                                                         \
-    void ROUTINE(fft_cut_##bits)(type * out, const type *in, type least, size_t count)                                 \
+    void ROUTINE(fft_cut_##bits)(type * out, size_t out_pitch, const type *in, size_t in_pitch, type least,            \
+                                 size_t rows, size_t count)                                                            \
     {                                                                                                                  \
         enum { LANES = LANES_##bits };                                                                                 \
         const vec_##bits limit = all_##bits(least);                                                                    \
-        size_t x = 0;                                                                                                  \
-        for (; x + LANES <= count; x += LANES)                                                                         \
-            store_##bits(out + x, LARGER_##bits(load_##bits(in + x), limit));                                          \
-        for (; x < count; x++)                                                                                         \
-            out[x] = in[x] > least ? in[x] : least;                                                                    \
+        for (size_t row = 0; row < rows; row++, out += out_pitch, in += in_pitch) {                                    \
+            const size_t ahead = row + ROWS_AHEAD < rows ? ROWS_AHEAD * out_pitch : 0;                                 \
+            size_t x = 0;                                                                                              \
+            for (; x + LANES <= count; x += LANES) {                                                                   \
+                __builtin_prefetch(out + ahead + x, 1);                                                                \
+                store_##bits(out + x, LARGER_##bits(load_##bits(in + x), limit));                                      \
+            }                                                                                                          \
+            if (x < count)                                                                                             \
+                store_part_##bits(out + x, LARGER_##bits(load_part_##bits(in + x, count - x), limit), count - x);      \
+        }                                                                                                              \
     }
 DEFINE_CUT(float, f32)
 DEFINE_CUT(double, f64)

@@ -92,7 +92,8 @@ struct simd_fft_facts {
  *   fft_twist          a strip of `count` elements, element i by coarse[i / fine_count] * fine[i % fine_count], which
  *                      are [.][re, im][width]; `inverse` by the conjugate
  *   gather_rows        makes rows lanes of a strip; scatter_rows the way back
- *   fft_cut            out = in where that is above `least`, else `least` */
+ *   fft_facts          looks at `rows` rows of `count` values, `pitch` apart
+ *   fft_cut            rows likewise: out = in where that is above `least`, else `least` */
 #define FOR_EACH_FFT_ROUTINE_OF(X, type, bits)                                                                         \
     X(void, fft_forward_##bits,                                                                                        \
       (const struct simd_fft *fft, type *re, type *im, size_t pitch, const type *from_re, const type *from_im,         \
@@ -104,8 +105,10 @@ struct simd_fft_facts {
       (type * re, type * im, const type *coarse, const type *fine, size_t fine_count, size_t count, bool inverse))     \
     X(void, gather_rows_##bits, (type * strip, const type *const *rows, size_t count))                                 \
     X(void, scatter_rows_##bits, (type *const *rows, const type *strip, size_t count))                                 \
-    X(void, fft_facts_##bits, (struct simd_fft_facts * facts, const type *values, size_t count))                       \
-    X(void, fft_cut_##bits, (type * out, const type *in, type least, size_t count))
+    X(void, fft_facts_##bits,                                                                                          \
+      (struct simd_fft_facts * facts, const type *values, size_t pitch, size_t rows, size_t count))                    \
+    X(void, fft_cut_##bits,                                                                                            \
+      (type * out, size_t out_pitch, const type *in, size_t in_pitch, type least, size_t rows, size_t count))
 #define FOR_EACH_FFT_ROUTINE(X) FOR_EACH_FFT_ROUTINE_OF(X, float, f32) FOR_EACH_FFT_ROUTINE_OF(X, double, f64)
 
 /* X(result, name, parameters) */

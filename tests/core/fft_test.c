@@ -194,23 +194,24 @@ static void test_roots_have_all_their_digits(void **state)
             least = fmin(least, in[3][x]);                                                                             \
             zeros += in[3][x] == 0;                                                                                    \
         }                                                                                                              \
-        set->fft_facts_##bits(&facts, in[3], count);                                                                   \
+        set->fft_facts_##bits(&facts, in[3], 0, 1, count);                                                             \
         assert_true(facts.most == most && facts.least == least && !facts.nonfinite && !facts.fractional);              \
         assert_int_equal(facts.zeros, zeros);                                                                          \
         if (count) {                                                                                                   \
             type *const odd = rows + 3 * ROOM + 3 + random_word() % count;                                             \
             *odd = (type)0.5;                                                                                          \
-            set->fft_facts_##bits(&facts, in[3], count);                                                               \
+            set->fft_facts_##bits(&facts, in[3], 0, 1, count);                                                         \
             assert_true(facts.fractional && !facts.nonfinite);                                                         \
             const type strange[] = {(type)NAN, (type)INFINITY, -(type)INFINITY};                                       \
             *odd = strange[random_word() % 3];                                                                         \
             facts = (struct simd_fft_facts){.fractional = random_word() & 1};                                          \
-            set->fft_facts_##bits(&facts, in[3], count);                                                               \
+            set->fft_facts_##bits(&facts, in[3], 0, 1, count);                                                         \
             assert_true(facts.nonfinite);                                                                              \
         }                                                                                                              \
-        set->fft_cut_##bits(out[1], in[2], 0, count);                                                                  \
+        set->fft_cut_##bits(out[1], ROOM, in[2], ROOM, 0, 2, count);                                                   \
         for (size_t x = 0; x < count; x++)                                                                             \
-            assert_true(out[1][x] == (in[2][x] > 0 ? in[2][x] : 0));                                                   \
+            assert_true(out[1][x] == (in[2][x] > 0 ? in[2][x] : 0) &&                                                  \
+                        out[1][ROOM + x] == (in[2][ROOM + x] > 0 ? in[2][ROOM + x] : 0));                              \
         assert_true(out[1][count] == 77);                                                                              \
         free(rows);                                                                                                    \
         free(strip);                                                                                                   \
