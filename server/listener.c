@@ -4,13 +4,11 @@
 #include "server/listener.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +20,7 @@
 /* Descriptors
  * kept from connections that count: those that are served health alone, log, sockets, epoll. After drain_timeout_ms what is cut
  * has this long to go. */
-enum { DESCRIPTORS_RESERVED = 192, DESCRIPTORS_CAP = 1 << 20, CUT_TIMEOUT_MS = 2000, TURN_NS = 100 * 1000 };
+enum { DESCRIPTORS_RESERVED = 192, DESCRIPTORS_CAP = 1 << 20, CUT_TIMEOUT_MS = 2000 };
 
 /* ---- libmicrohttpd ------------------------------------------------------------------------------------------------ */
 
@@ -30,24 +28,6 @@ struct connection *connection_of(struct MHD_Connection *library)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(library, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info != NULL ? info->socket_context : NULL;
-}
-
-/* Asks the scheduler for short turns: a thread of ours that has slept is then put before workers in the middle of their longer ones.
- * The calls of libmicrohttpd are the only places where its threads are at hand. Linux 6.12 has it; before, nothing changes. */
-static void take_short_turns(void)
-{
-    static _Thread_local bool asked;
-    const struct {
-        uint32_t size, policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime, deadline, period;
-    } wish = {.size = sizeof wish, .policy = SCHED_OTHER, .runtime = TURN_NS};
-    if (asked)
-        return;
-    asked = true;
-    (void)syscall(SYS_sched_setattr, 0, &wish, 0);
 }
 
 static void connection_changes(void *context, struct MHD_Connection *library, void **slot,
@@ -60,7 +40,6 @@ static void connection_changes(void *context, struct MHD_Connection *library, vo
         *slot = NULL;
         return;
     }
-    take_short_turns();
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(library, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct connection *connection = connection_start(listener, info->connect_fd);
     *slot = connection;
