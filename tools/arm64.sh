@@ -48,10 +48,16 @@ if [ $status -eq 0 ]; then
     emulate $arm64/tests/simd/result_hash >"$folder/hash.arm64" 2>&1
     status=$?
     cat "$folder/hash.arm64"
-    report "scalar and neon give the same results" $status "$folder/hash.arm64"
+    report "every set of arm64 gives the same results" $status "$folder/hash.arm64"
     "$native/tests/simd/result_hash" >"$folder/hash" 2>&1
     report "every set of this machine gives the same results" $? "$folder/hash"
-    diff "$folder/hash" "$folder/hash.arm64" >"$folder/differences"
+    # Lines are "method dtype set hash"; a CPU without vectors prints fewer. Transforms in double start from roots of unity in
+    # long double, which is wider on arm64: now and then one is rounded otherwise.
+    awk '$1 ~ /^(fft|overlap_add)$/ && $2 ~ /^(float64|complex128)$/ { next }
+        NR == FNR { here[$1, $2, $3] = $4; next }
+        ($1, $2, $3) in here { found++; if (here[$1, $2, $3] != $4) print "differs:", $0, "here:", here[$1, $2, $3] }
+        END { if (found < 5) print "only", found + 0, "results to compare" }' "$folder/hash" "$folder/hash.arm64" >"$folder/differences"
+    [ ! -s "$folder/differences" ]
     report "arm64 gives this machine's results" $? "$folder/differences"
     wait $!
     status=$?

@@ -4,9 +4,10 @@
 
 LIBRARY is build/tests/bench/libpeers.so: ours, a plain loop and FFTW's overlap-save (tests/bench/peers.h). Everything runs in
 this process on one thread, in mode `same` with zeros outside; rounds of all are interleaved, medians compared, and every
-peer's result is checked against ours first. The ratio is theirs / ours: more is better. The last table has the geometric means
-of each group and the goals set for them. Ours includes making the plan; FFTW's planning is left out, the kernel's transform
-is not. A peer ten times slower than the fastest one is timed once.
+peer's result is checked against ours first. What is compared is the process's CPU time, which on one thread is the time on an
+idle machine. The ratio is theirs / ours: more is better. The last table has the geometric means of each group and the goals set
+for them. Ours includes making the plan; FFTW's planning is left out, the kernel's transform is not. A peer ten times slower
+than the fastest one is timed once, after its warm-up.
 """
 import argparse
 import ctypes
@@ -81,12 +82,16 @@ def gaussian(taps):
     return weights / weights.sum()
 
 
+def row_name(rank, n, m, dtype):
+    return f"{dtype} {n}^{rank}, {m}^{rank}" if rank > 1 else f"{dtype} {n}, {m}"
+
+
 class Row:
     """One row's tensors, and the candidates as functions that return their result."""
 
     def __init__(self, library, row, method):
         group, rank, n, m, dtype = row
-        self.group, self.name = group, f"{dtype} {n}^{rank}, {m}^{rank}" if rank > 1 else f"{dtype} {n}, {m}"
+        self.group, self.name = group, row_name(*row[1:])
         self.f64, self.library = dtype == "f64", library
         random = np.random.default_rng(1)
         real = np.float64 if self.f64 else np.float32
@@ -151,25 +156,22 @@ class Row:
 
     def measure(self, seconds):
         """The median time of each candidate, and our share of the FMA peak."""
-        times, shares, once = {name: [] for name in self.candidates}, [], set()
+        first, times, shares = {}, {name: [] for name in self.candidates}, []
         for name, run in self.candidates.items():
-            begin = time.perf_counter()
+            begin = time.process_time()
             result = run()
-            times[name].append(time.perf_counter() - begin)
+            first[name] = time.process_time() - begin  # a warm-up, but good enough to tell who is slow
             self.check(name, result)
-        fastest = min(taken[0] for name, taken in times.items() if name != "ours")
-        once = {name for name, taken in times.items() if name != "ours" and taken[0] > 10 * fastest}
-        for name in times.keys() - once:
-            times[name].clear()  # the first round was a warm-up
-        begin, rounds = time.perf_counter(), 0
-        while rounds < ROUNDS_MIN or (rounds < ROUNDS_MAX and time.perf_counter() - begin < seconds):
+        fastest = min(taken for name, taken in first.items() if name != "ours")
+        begin, rounds = time.process_time(), 0
+        while rounds < ROUNDS_MIN or (rounds < ROUNDS_MAX and time.process_time() - begin < seconds):
             peak = self.library.bench_fma_peak() / (2 if self.f64 else 1)
             for name, run in self.candidates.items():
-                if name in once:
+                if rounds > 0 and name != "ours" and first[name] > 10 * fastest:
                     continue
-                start = time.perf_counter()
+                start = time.process_time()
                 run()
-                times[name].append(time.perf_counter() - start)
+                times[name].append(time.process_time() - start)
             shares.append(self.work / times["ours"][-1] / peak if peak else 0)
             rounds += 1
         return {name: statistics.median(taken) for name, taken in times.items()}, statistics.median(shares)
@@ -201,7 +203,7 @@ def main():
     libraries, floors = {}, {}
     print("theirs / ours, one thread, mode same; share: of the FMA peak that the taps' products would need")
     for entry in ROWS:
-        if options.rows not in f"{entry[0]} {entry[4]} {entry[2]} {entry[3]}":
+        if options.rows not in f"{entry[0]}: {row_name(*entry[1:])}":
             continue
         row = Row(library, entry, options.method)
         times, share = row.measure(options.seconds)
