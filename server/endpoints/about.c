@@ -76,7 +76,7 @@ static enum endpoint_answer answer_info(struct request *request, struct response
                                         struct convolve_error *error)
 {
     /* The methods that convolve and correlate take. */
-    static const char *const methods[] = {"auto", "direct", NULL};
+    static const char *const methods[] = {"auto", "direct", "separable", "fft", "overlap_add", NULL};
     const struct daemon *daemon = request->daemon;
     struct text text = {.arena = &request->arena};
     char limits[1024];
