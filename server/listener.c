@@ -303,6 +303,8 @@ void listener_stop(struct listener *listener)
         MHD_stop_daemon(listener->library);
     for (unsigned i = 0; i < listener->retired_count; i++)
         MHD_stop_daemon(listener->retired[i]);
+    if (listener->daemon->pool != NULL)
+        pool_finish(listener->daemon->pool); /* pieces still being written hold requests, which hold our memory */
     for (unsigned i = 0; i < listener->door_count; i++)
         door_close(&listener->doors[i]);
     for (size_t i = 0; listener->table != NULL && i < listener->descriptors_max; i++)

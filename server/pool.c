@@ -288,12 +288,14 @@ static void *worker_run(void *argument)
     pthread_setname_np(pthread_self(), name);
 
     pthread_mutex_lock(&pool->lock);
-    while (!pool->stopping) {
+    for (;;) {
         const uint64_t now_ns = clock_now_ns();
         if (pool_end_one(pool, now_ns))
             continue;
         struct job *job = pool_pick(pool);
         if (job == NULL) {
+            if (pool->stopping)
+                break; /* what others have out, they go on with */
             worker_wait(worker, &tidy);
             continue;
         }
@@ -364,16 +366,22 @@ struct pool *pool_create(unsigned threads, struct memory_budget *scratch_budget)
     return pool;
 }
 
+void pool_finish(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    const bool was_stopping = pool->stopping;
+    pool->stopping = true;
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+    for (unsigned i = 0; !was_stopping && i < pool->worker_count; i++)
+        pthread_join(pool->workers[i].thread, NULL);
+}
+
 void pool_destroy(struct pool *pool)
 {
     if (pool == NULL)
         return;
-    pthread_mutex_lock(&pool->lock);
-    pool->stopping = true;
-    pthread_cond_broadcast(&pool->work);
-    pthread_mutex_unlock(&pool->lock);
-    for (unsigned i = 0; i < pool->worker_count; i++)
-        pthread_join(pool->workers[i].thread, NULL);
+    pool_finish(pool);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
     job_heap_release(&pool->heap);

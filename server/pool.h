@@ -46,7 +46,10 @@ struct job {
  * idle. NULL where threads or memory cannot be had. */
 struct memory_budget;
 struct pool *pool_create(unsigned threads, struct memory_budget *scratch_budget);
-void pool_destroy(struct pool *pool); /* all jobs must have ended; NULL is fine */
+/* Runs what is queued to its end, `done` included, and ends the workers; nothing may be submitted any more. For a daemon that
+ * stops: pieces of an answer whose caller has left may be queued still, and hold their request. */
+void pool_finish(struct pool *pool);
+void pool_destroy(struct pool *pool); /* finishes it first; NULL is fine */
 
 /* Queues a job; false where `queue_depth` jobs are queued already (jobs that run count until they end), or without memory. */
 bool pool_submit(struct pool *pool, struct job *job);

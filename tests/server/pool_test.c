@@ -413,6 +413,25 @@ static void the_queue_has_a_depth(void **state)
     pool_destroy(pool);
 }
 
+static void nothing_queued_is_left_behind(void **state)
+{
+    (void)state;
+    struct pool *pool = pool_create(2, &budget);
+    struct watched *jobs[8];
+    for (size_t i = 0; i < 8; i++) {
+        jobs[i] = watched_create(pool, 5, 1000);
+        jobs[i]->tile_us = 1000;
+        assert_true(pool_submit(pool, &jobs[i]->job));
+    }
+    pool_destroy(pool);
+    for (size_t i = 0; i < 8; i++) {
+        check_count("done once the pool is gone", jobs[i]->done_count, 1);
+        check_count("job", watched_wait("job", jobs[i]), JOB_COMPLETE);
+        check_all_tiles_ran("job", jobs[i]);
+        watched_destroy(jobs[i]);
+    }
+}
+
 static void scratch_is_charged_and_given_back_when_idle(void **state)
 {
     (void)state;
@@ -546,6 +565,7 @@ int main(void)
         cmocka_unit_test(jobs_that_nobody_waits_for_end_soon),
         cmocka_unit_test(a_job_that_runs_here_ends_between_tiles),
         cmocka_unit_test(the_queue_has_a_depth),
+        cmocka_unit_test(nothing_queued_is_left_behind),
         cmocka_unit_test(scratch_is_charged_and_given_back_when_idle),
         cmocka_unit_test(thousands_of_random_jobs_end_as_they_should),
     };
