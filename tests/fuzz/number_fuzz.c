@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Any text that is a JSON number reads as strtod reads it, and what is read is written so that it reads back, no longer than
- * the text it came from. */
+/* Any text that is a JSON number reads as strtod reads it, and what is read is written so that it reads back. It is no longer than
+ * the text it came from, but where the form costs: integers below 10^16 are plain (100000, not 1e5), and beside an exponent
+ * stands one digit before the point (1.2e16, not 12e15), which takes the point and at most one more digit of the exponent. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             *number_write_float64(written, found) = 0;
             const double again = strtod(written, NULL);
             check(memcmp(&found, &again, sizeof found) == 0, written, again, found);
-            check(strlen(written) <= length, text, found, found);
+            const bool plain = fabs(found) < 1e16 && found == trunc(found);
+            check(plain || strlen(written) <= length + 2, text, found, found);
             *number_write_float32(written, isfinite((float)found) ? (float)found : 0) = 0;
             check(!isfinite((float)found) || strtof(written, NULL) == (float)found, written, found, found);
         }
