@@ -92,7 +92,7 @@ class Row:
     def __init__(self, library, row, method):
         group, rank, n, m, dtype = row
         self.group, self.name = group, row_name(*row[1:])
-        self.f64, self.library = dtype == "f64", library
+        self.f64, self.shared = dtype == "f64", library
         random = np.random.default_rng(1)
         real = np.float64 if self.f64 else np.float32
         self.input = aligned(random.uniform(-1, 1, (n,) * rank).astype(real))
@@ -134,17 +134,17 @@ class Row:
         return found
 
     def run_ours(self):
-        if not self.library.bench_ours_run(self.ours, self.input.ctypes.data, self.kernel.ctypes.data, self.output.ctypes.data):
+        if not self.shared.bench_ours_run(self.ours, self.input.ctypes.data, self.kernel.ctypes.data, self.output.ctypes.data):
             raise SystemExit(f"{self.name}: ours failed")
         return self.output
 
     def run_plain(self):
         tensors = (self.input.ctypes.data, self.kernel.ctypes.data, self.plain_output.ctypes.data)
-        self.library.bench_plain_run(*tensors, self.n, self.m, self.f64)
+        self.shared.bench_plain_run(*tensors, self.n, self.m, self.f64)
         return self.plain_output
 
     def run_fftw(self):
-        self.library.bench_fftw_run(self.fftw, self.input.ctypes.data, self.kernel.ctypes.data, self.fftw_output.ctypes.data)
+        self.shared.bench_fftw_run(self.fftw, self.input.ctypes.data, self.kernel.ctypes.data, self.fftw_output.ctypes.data)
         return self.fftw_output
 
     def check(self, name, result):
@@ -165,7 +165,7 @@ class Row:
         fastest = min(taken for name, taken in first.items() if name != "ours")
         begin, rounds = time.process_time(), 0
         while rounds < ROUNDS_MIN or (rounds < ROUNDS_MAX and time.process_time() - begin < seconds):
-            peak = self.library.bench_fma_peak() / (2 if self.f64 else 1)
+            peak = self.shared.bench_fma_peak() / (2 if self.f64 else 1)
             for name, run in self.candidates.items():
                 if rounds > 0 and name != "ours" and first[name] > 10 * fastest:
                     continue
@@ -177,8 +177,8 @@ class Row:
         return {name: statistics.median(taken) for name, taken in times.items()}, statistics.median(shares)
 
     def close(self):
-        self.library.bench_ours_destroy(self.ours)
-        self.library.bench_fftw_destroy(self.fftw)
+        self.shared.bench_ours_destroy(self.ours)
+        self.shared.bench_fftw_destroy(self.fftw)
 
 
 def geometric_mean(values):
@@ -194,12 +194,12 @@ def describe(ratios, mean, least):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("library")
+    parser.add_argument("shared", help="the shared object with the routines to bench")
     parser.add_argument("--method", default="auto")
     parser.add_argument("--rows", default="", help="only rows whose group and name contain this")
     parser.add_argument("--seconds", type=float, default=1.0, help="to spend on a row, at least")
     options = parser.parse_args()
-    library = load(options.library)
+    library = load(options.shared)
     libraries, floors = {}, {}
     print("theirs / ours, one thread, mode same; share: of the FMA peak that the taps' products would need")
     for entry in ROWS:
