@@ -6,6 +6,7 @@
 # make check       format, include rules, headers alone, warnings as errors in gcc and clang
 # make check-simd  every routine of every instruction set against scalar
 # make bench       ratios against peers and floors; BENCH_ARGS="--rows 1-D --seconds 3" is for the filters' table
+# make bench-auto  how well `auto` chooses; make calibrate measures anew what it goes by (core/cost_table.c), on an idle machine
 # make bench-peers installs the libraries that bench compares with
 # make arm64       the core for arm64, under an emulator, against this machine's results
 # make fuzz        every fuzzer for SECONDS (10) each; needs clang
@@ -48,10 +49,13 @@ else
 ISAS := scalar
 endif
 FLAGS_scalar :=
-FLAGS_avx2 := -mavx2 -mfma -mbmi2
-FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mbmi2 -mprefer-vector-width=512
+FLAGS_avx2 := -mavx2 -mfma -mbmi -mbmi2 -mlzcnt
+FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mbmi -mbmi2 -mlzcnt -mprefer-vector-width=512
 FLAGS_neon :=
 CPPFLAGS_ALL = -I. -D_GNU_SOURCE $(foreach isa,$(ISAS),-DHAVE_ISA_$(isa)=1) $(SERVER_CFLAGS) $(CPPFLAGS)
+
+# Reading numbers uses more under avx512; server/formats/simd/dispatch.c looks whether the CPU has it.
+$(BUILD)/server/formats/simd/read%: FLAGS_avx512 += -mavx512vbmi -mavx512vbmi2
 
 # ---- What is built of what -----------------------------------------------------------------------------------------------
 SIMD_SOURCES := $(filter-out core/simd/dispatch.c,$(wildcard core/simd/*.c))
@@ -69,7 +73,7 @@ TESTS ?= $(TEST_NAMES)
 CHECK_SIMD := tests/simd/check_simd tests/simd/result_hash
 FUZZERS := $(FUZZ_SOURCES:%.c=$(BUILD)/%)
 
-.PHONY: all lib test tests check check-simd arm64 bench bench-peers demo run fuzz fuzzers install install-lib uninstall clean
+.PHONY: all lib test tests check check-simd arm64 bench bench-auto bench-peers calibrate demo run fuzz fuzzers install install-lib uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILD)/convolved lib
@@ -193,6 +197,17 @@ bench: $(BENCH_PROGRAMS) $(BUILD)/tests/bench/libpeers.so $(BUILD)/convolved
 
 bench-peers:
 	$(Q)./dev bench-peers
+
+# What auto goes by, and how well it chooses.
+$(BUILD)/tests/bench/calibrate $(BUILD)/tests/bench/bench_auto: %: %.o $(BUILD)/libconvolve.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
+
+calibrate: $(BUILD)/tests/bench/calibrate
+	$(Q)$< > $(BUILD)/cost_table.c && cp $(BUILD)/cost_table.c core/cost_table.c
+
+bench-auto: $(BUILD)/tests/bench/bench_auto
+	$(Q)$<
 
 # ---- Install -------------------------------------------------------------------------------------------------------------
 VERSION = $(shell sed -n 's/^.define CONVOLVED_VERSION "\(.*\)"/\1/p' server/daemon.h)

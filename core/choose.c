@@ -1,17 +1,70 @@
 /* SPDX-License-Identifier: MIT */
-/* What `auto` does. As long as direct is the only method there is nothing to weigh. */
+/* What `auto` does: each method estimates what it would take, and the least wins. Where `max_error` is given only the bounds
+ * count: which values will come is not known yet, and direct has the least bound for the worst of them (separable's is
+ * compared with it once the kernel's values are known). int64 has no transforms. */
 #include "core/choose.h"
 
+#include "core/cost_model.h"
+#include "core/cost_table.h"
 #include "core/separable_layout.h"
+
+/* The request as if one slice were sent alone: the convolved axes only. False where there is nothing to choose. */
+static bool slice_alone(struct convolve_spec *slice, struct geometry *geometry, const struct convolve_spec *spec,
+                        const struct geometry *whole)
+{
+    *slice = *spec;
+    slice->axes_given = false;
+    slice->axis_count = 0;
+    slice->method = CONVOLVE_AUTO;
+    slice->input.rank = slice->kernel.rank = 0;
+    for (unsigned i = 0; i < whole->rank; i++) {
+        if (!whole->axis[i].convolved)
+            continue;
+        slice->input.size[slice->input.rank++] = whole->axis[i].input;
+        slice->kernel.size[slice->kernel.rank++] = whole->axis[i].kernel;
+    }
+    return geometry_derive(geometry, slice, NULL) && !geometry->empty;
+}
+
+/* The best that suits every kernel of the shape. */
+static enum convolve_method cheapest(const struct convolve_spec *slice, const struct geometry *geometry, double *ns)
+{
+    static const enum convolve_method transforms[] = {CONVOLVE_FFT, CONVOLVE_OVERLAP_ADD};
+    enum convolve_method best = CONVOLVE_DIRECT;
+    *ns = direct_estimate_ns(slice, geometry);
+    /* Transforms are not even estimated, which takes a search, where their plans alone take longer. */
+    if (slice->dtype == CONVOLVE_INT64 || slice->max_error_given || *ns <= (double)cost_transforms.plan[0])
+        return best;
+    for (unsigned i = 0; i < sizeof transforms / sizeof transforms[0]; i++) {
+        const double other = transform_estimate_ns(slice, geometry, transforms[i]);
+        if (other < *ns) {
+            best = transforms[i];
+            *ns = other;
+        }
+    }
+    return best;
+}
 
 enum convolve_method choose_method(const struct convolve_spec *spec, const struct geometry *geometry)
 {
-    (void)geometry;
-    return spec->method == CONVOLVE_AUTO ? CONVOLVE_DIRECT : spec->method;
+    struct convolve_spec slice;
+    struct geometry alone;
+    double ns;
+    if (spec->method != CONVOLVE_AUTO)
+        return spec->method;
+    if (geometry->empty || !slice_alone(&slice, &alone, spec, geometry))
+        return CONVOLVE_DIRECT;
+    return cheapest(&slice, &alone, &ns);
 }
 
 bool choose_separable(const struct convolve_spec *spec, const struct geometry *geometry)
 {
-    return spec->method == CONVOLVE_AUTO && !geometry->empty && !geometry->exchanged &&
-           separable_axis_count(geometry) >= 2 && geometry->tap_count >= 25;
+    struct convolve_spec slice;
+    struct geometry alone;
+    double ns;
+    if (spec->method != CONVOLVE_AUTO || geometry->empty || geometry->exchanged || separable_axis_count(geometry) < 2 ||
+        !slice_alone(&slice, &alone, spec, geometry))
+        return false;
+    cheapest(&slice, &alone, &ns);
+    return separable_estimate_ns(&slice, &alone) < ns;
 }

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What the methods cost, measured: the numbers of cost_table.c, which `make calibrate` writes, in nanoseconds of one core.
+ * They need not be those of the machine at hand: the choice rests on their ratios. That of transforms lies with them. */
+#ifndef CORE_COST_TABLE_H
+#define CORE_COST_TABLE_H
+
+enum { COST_ROW_POINTS = 9, COST_LINE_POINTS = 9, COST_SQUARES = 3 };
+
+/* The taps of a row, and of a one-dimensional kernel, at which costs are measured; between them they are interpolated. */
+extern const unsigned cost_row_taps[COST_ROW_POINTS], cost_line_taps[COST_LINE_POINTS];
+
+/* Of one element type. */
+struct cost_table {
+    /* direct, where windows share rows: an output for each plane of its taps, and for each tap, by the taps of a row. */
+    float plane[COST_ROW_POINTS], tap[COST_ROW_POINTS];
+    float square
+        [COST_SQUARES]; /* an output for each plane of 3 x 3, 5 x 5 and 7 x 7 taps, which have blocks of their own */
+    float line[COST_LINE_POINTS]; /* one-dimensional: a tap, by their number */
+    float value; /* a value of input or output, whatever the kernel */
+    float row; /* a row of a block */
+    float copied; /* an element copied before it is read */
+    float term; /* a term where outputs are made one by one */
+
+    /* separable: an element of a pass, and each tap more, down columns and along rows. */
+    float down, down_tap, along, along_tap;
+    float along_apart; /* a tap along rows, where taps are no neighbours */
+    float gathered; /* a cell copied from beyond the ends */
+    float call; /* a block that is made */
+
+    float direct_plan, separable_plan; /* what any request takes */
+};
+
+/* What fft (0) and overlap_add (1) take, from what they estimate of themselves: plan + scale * estimate. */
+struct cost_transforms {
+    float plan[2], scale;
+};
+
+extern const struct cost_table cost_f32, cost_f64, cost_u64;
+extern const struct cost_transforms cost_transforms;
+
+#endif

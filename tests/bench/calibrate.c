@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+/* Measures what the cost model of core/choose.c rests on and prints core/cost_table.c: run by `make calibrate`, on an idle
+ * machine. Each number is the difference of plans that differ in one thing, each plan the least time of many runs. */
+#include "core/cost_table.h"
+#include "core/direct_layout.h"
+#include "core/fft_convolve.h"
+#include "core/separable_layout.h"
+#include "tests/bench/thread_time.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const unsigned row_taps[COST_ROW_POINTS] = {1, 2, 3, 4, 6, 8, 12, 16, 32};
+static const unsigned line_taps[COST_LINE_POINTS] = {2, 4, 8, 11, 16, 32, 128, 512, 4096};
+enum { HEIGHT = 120, BLOCK_BYTES = 256 }; /* whole blocks of every set; all of it stays within L2 */
+
+static void *allocate(size_t bytes)
+{
+    void *const memory =
+        aligned_alloc(CONVOLVE_ALIGNMENT, (bytes + CONVOLVE_ALIGNMENT) / CONVOLVE_ALIGNMENT * CONVOLVE_ALIGNMENT);
+    if (!memory) {
+        fputs("calibrate: out of memory\n", stderr);
+        exit(1);
+    }
+    return memory;
+}
+
+/* All alike, and so separable; fractions, for integers are looked at once more where they may be exact. */
+static void *allocate_values(const struct convolve_spec *spec, const struct convolve_shape *shape)
+{
+    size_t count = 0;
+    convolve_shape_count(shape, &count);
+    void *const values = allocate(count * 8);
+    for (size_t i = 0; i < count; i++)
+        if (spec->dtype == CONVOLVE_FLOAT32)
+            ((float *)values)[i] = 0.3f;
+        else if (spec->dtype == CONVOLVE_FLOAT64)
+            ((double *)values)[i] = 0.3;
+        else
+            ((int64_t *)values)[i] = 3;
+    return values;
+}
+
+static void run_once(const struct convolve_plan *plan, const struct convolve_run *run, void *tile_scratch)
+{
+    for (unsigned stage = 0; stage < convolve_plan_stage_count(plan); stage++)
+        for (size_t tile = 0; tile < convolve_plan_tile_count(plan, stage); tile++)
+            convolve_plan_run_tile(plan, run, stage, tile, tile_scratch);
+}
+
+/* Nanoseconds of one run; of the plan's creation too where `whole`. */
+static double measure_plan(const struct convolve_spec *spec, bool whole)
+{
+    struct convolve_plan *plan;
+    struct convolve_error error = {0};
+    void *const input = allocate_values(spec, &spec->input), *const kernel = allocate_values(spec, &spec->kernel);
+    if (!convolve_plan_create(&plan, spec, kernel, &error)) {
+        fprintf(stderr, "calibrate: %s\n", error.detail);
+        exit(1);
+    }
+    size_t outputs = 0;
+    convolve_shape_count(convolve_plan_output(plan), &outputs);
+    void *const output = allocate(outputs * 8), *const scratch = allocate(convolve_plan_scratch_bytes(plan));
+    void *const tile_scratch = allocate(convolve_plan_tile_scratch_bytes(plan));
+    const struct convolve_run run = {.input = input, .kernel = kernel, .output = output, .scratch = scratch};
+    double best = 1e9;
+    const double began = thread_seconds();
+    for (unsigned i = 0; i < 5 || thread_seconds() - began < 0.05; i++) {
+        const double since = thread_seconds();
+        run_once(plan, &run, tile_scratch);
+        if (whole) {
+            convolve_plan_destroy(plan);
+            convolve_plan_create(&plan, spec, kernel, &error);
+        }
+        const double seconds = thread_seconds() - since;
+        best = seconds < best ? seconds : best;
+    }
+    convolve_plan_destroy(plan);
+    free(input), free(kernel), free(output), free(scratch), free(tile_scratch);
+    return best * 1e9;
+}
+
+static double measure(const struct convolve_spec *spec)
+{
+    return measure_plan(spec, false);
+}
+
+/* An image whose outputs are HEIGHT rows of whole blocks, none of whose windows leaves it. */
+static struct convolve_spec image(enum convolve_dtype dtype, enum convolve_method method, size_t width,
+                                  size_t height_taps, size_t width_taps)
+{
+    return (struct convolve_spec){.dtype = dtype,
+                                  .method = method,
+                                  .mode = CONVOLVE_VALID,
+                                  .input = {2, {HEIGHT + height_taps - 1, width + width_taps - 1}},
+                                  .kernel = {2, {height_taps, width_taps}}};
+}
+
+static double measure_image(enum convolve_dtype dtype, enum convolve_method method, size_t height_taps,
+                            size_t width_taps)
+{
+    const size_t width = 4 * BLOCK_BYTES / convolve_dtype_bytes(dtype);
+    const struct convolve_spec spec = image(dtype, method, width, height_taps, width_taps);
+    return measure(&spec) / ((double)HEIGHT * (double)width);
+}
+
+static double positive(double value)
+{
+    return value > 0 ? value : 0;
+}
+
+static void calibrate_direct(struct cost_table *table, enum convolve_dtype dtype)
+{
+    const size_t block = BLOCK_BYTES / convolve_dtype_bytes(dtype);
+    const double value = measure_image(dtype, CONVOLVE_DIRECT, 1, 1) / 2;
+    table->value = (float)value;
+    for (unsigned i = 0; i < COST_ROW_POINTS; i++) {
+        const double few = measure_image(dtype, CONVOLVE_DIRECT, 6, row_taps[i]);
+        const double many = measure_image(dtype, CONVOLVE_DIRECT, 14, row_taps[i]);
+        const double tap = (many - few) / (8.0 * row_taps[i]);
+        table->tap[i] = (float)positive(tap);
+        table->plane[i] = (float)positive(few - 6 * row_taps[i] * tap - 2 * value);
+    }
+    for (unsigned i = 0; i < COST_SQUARES; i++)
+        table->square[i] = (float)positive(measure_image(dtype, CONVOLVE_DIRECT, 2 * i + 3, 2 * i + 3) - 2 * value);
+    for (unsigned i = 0; i < COST_LINE_POINTS; i++) {
+        const size_t outputs = 32768;
+        const struct convolve_spec spec = {.dtype = dtype,
+                                           .method = CONVOLVE_DIRECT,
+                                           .mode = CONVOLVE_VALID,
+                                           .input = {1, {outputs + line_taps[i] - 1}},
+                                           .kernel = {1, {line_taps[i]}}};
+        table->line[i] = (float)positive((measure(&spec) / (double)outputs - 2 * value) / line_taps[i]);
+    }
+    struct convolve_spec narrow = image(dtype, CONVOLVE_DIRECT, block, 3, 3);
+    narrow.input.size[0] = 2048 + 2;
+    table->row = (float)positive(measure(&narrow) / 2048 - (double)block * ((double)table->square[0] + 2 * value));
+
+    /* With a stride rows are copied. */
+    struct convolve_spec strided = image(dtype, CONVOLVE_DIRECT, 4 * block, 6, 6);
+    strided.input.size[1] = 8 * block + 5;
+    strided.stride = (struct convolve_per_axis){.given = true, .count = 2, .value = {1, 2}};
+    struct geometry geometry;
+    struct direct_layout layout;
+    geometry_derive(&geometry, &strided, NULL);
+    direct_layout_derive(&layout, &strided, &geometry);
+    const double copies = (double)layout.unit_count * (double)layout.table_rows * (double)layout.row_elements;
+    const double plain = measure_image(dtype, CONVOLVE_DIRECT, 6, 6) * HEIGHT * 4 * (double)block;
+    table->copied = (float)positive((measure(&strided) - plain) / copies);
+
+    const struct convolve_spec exchanged = {
+        .dtype = dtype, .method = CONVOLVE_DIRECT, .mode = CONVOLVE_VALID, .input = {1, {16}}, .kernel = {1, {4096}}};
+    table->term = (float)(measure(&exchanged) / (16.0 * (4096 - 15)));
+}
+
+static void calibrate_separable(struct cost_table *table, enum convolve_dtype dtype)
+{
+    const size_t width = 4 * BLOCK_BYTES / convolve_dtype_bytes(dtype);
+    const double few = measure_image(dtype, CONVOLVE_SEPARABLE, 6, 6);
+    const double down = (measure_image(dtype, CONVOLVE_SEPARABLE, 26, 6) - few) / 20;
+    const double along = (measure_image(dtype, CONVOLVE_SEPARABLE, 6, 26) - few) / 20;
+    const double rest = positive(few - 6 * (down + along) - 2 * (double)table->value);
+    table->down_tap = (float)positive(down);
+    table->along_tap = (float)positive(along);
+    table->down = table->along = (float)(rest / 2);
+
+    double apart[2];
+    for (unsigned i = 0; i < 2; i++) {
+        const size_t taps = i ? 26 : 6;
+        struct convolve_spec spec = image(dtype, CONVOLVE_SEPARABLE, width, 6, taps);
+        spec.input.size[1] += taps - 1;
+        spec.dilation = (struct convolve_per_axis){.given = true, .count = 2, .value = {1, 2}};
+        apart[i] = measure(&spec) / ((double)HEIGHT * (double)width);
+    }
+    table->along_apart = (float)positive((apart[1] - apart[0]) / 20);
+
+    /* The ends of rows are copied where windows reach beyond them. */
+    struct convolve_spec same = image(dtype, CONVOLVE_SEPARABLE, width, 6, 26);
+    struct geometry geometry;
+    struct separable_layout layout;
+    same.mode = CONVOLVE_SAME;
+    same.input = (struct convolve_shape){2, {HEIGHT, width}};
+    geometry_derive(&geometry, &same, NULL);
+    separable_layout_derive(&layout, &same, &geometry);
+    const double more = measure(&same) - measure_image(dtype, CONVOLVE_SEPARABLE, 6, 26) * HEIGHT * (double)width;
+    table->gathered = (float)positive(more / ((double)layout.unit_count * (double)layout.axis[0].positions * 25));
+}
+
+/* The same outputs as 24 x 96 rows of a block and as 24 x 24 rows of four: the first takes more blocks. */
+static void calibrate_calls(struct cost_table *table, enum convolve_dtype dtype)
+{
+    const size_t block = BLOCK_BYTES / convolve_dtype_bytes(dtype);
+    double ns[2], calls[2];
+    for (unsigned i = 0; i < 2; i++) {
+        const struct convolve_spec spec = {
+            .dtype = dtype,
+            .method = CONVOLVE_SEPARABLE,
+            .mode = CONVOLVE_VALID,
+            .input = {3, {24 + 2, (i ? 24 : 96) + 1, block * (i ? 4 : 1) + 1}},
+            .kernel = {3, {3, 2, 2}},
+        };
+        struct geometry geometry;
+        struct separable_layout layout;
+        geometry_derive(&geometry, &spec, NULL);
+        separable_layout_derive(&layout, &spec, &geometry);
+        ns[i] = measure(&spec);
+        calls[i] = (double)layout.unit_count * (double)(layout.axis[1].positions + layout.axis[0].rows);
+    }
+    table->call = (float)positive((ns[0] - ns[1]) / (calls[0] - calls[1]));
+}
+
+/* What the least request takes. */
+static double measure_least(enum convolve_dtype dtype, enum convolve_method method)
+{
+    const struct convolve_spec spec = {.dtype = dtype, .method = method, .input = {2, {4, 4}}, .kernel = {2, {2, 2}}};
+    return measure_plan(&spec, true);
+}
+
+/* ---- Transforms ------------------------------------------------------------------------------------------------------- */
+
+/* First small ones, whose plans tell, then large ones. */
+enum { SMALL_TRANSFORMS = 7, TRANSFORMS = 15 };
+static const struct {
+    struct convolve_shape input, kernel;
+} transforms[TRANSFORMS] = {
+    {{1, {300}}, {1, {100}}},
+    {{1, {1000}}, {1, {300}}},
+    {{1, {3000}}, {1, {200}}},
+    {{2, {32, 32}}, {2, {9, 9}}},
+    {{2, {84, 74}}, {2, {9, 9}}},
+    {{2, {235, 18}}, {2, {56, 3}}},
+    {{3, {12, 20, 12}}, {3, {6, 6, 6}}},
+    {{1, {30000}}, {1, {500}}},
+    {{1, {200000}}, {1, {200}}},
+    {{1, {300000}}, {1, {3000}}},
+    {{2, {256, 256}}, {2, {15, 15}}},
+    {{2, {512, 300}}, {2, {31, 31}}},
+    {{2, {600, 600}}, {2, {11, 80}}},
+    {{3, {32, 32, 32}}, {3, {7, 7, 7}}},
+    {{3, {64, 48, 64}}, {3, {11, 11, 11}}},
+};
+
+static double measure_transform(unsigned index, enum convolve_method method, double *estimate)
+{
+    const struct convolve_spec spec = {
+        .dtype = index % 2 ? CONVOLVE_FLOAT64 : CONVOLVE_FLOAT32,
+        .method = method,
+        .mode = CONVOLVE_SAME,
+        .input = transforms[index / 2].input,
+        .kernel = transforms[index / 2].kernel,
+    };
+    struct geometry geometry;
+    geometry_derive(&geometry, &spec, NULL);
+    *estimate = fft_estimate_ns(&spec, &geometry, method);
+    return measure_plan(&spec, true);
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t count)
+{
+    qsort(values, count, sizeof *values, compare_doubles);
+    return values[count / 2];
+}
+
+/* plan + scale * estimate: the scale is the median ratio of the large ones, the plan the median rest of the small ones; again
+ * with that taken off the large ones. */
+static void calibrate_transforms(struct cost_transforms *found)
+{
+    enum { COUNT = 2 * TRANSFORMS, SMALL = 2 * SMALL_TRANSFORMS, LARGE = COUNT - SMALL };
+    double measured[2][COUNT], estimate[2][COUNT], plan[2] = {0}, scale = 1;
+    for (unsigned which = 0; which < 2; which++)
+        for (unsigned i = 0; i < COUNT; i++)
+            measured[which][i] = measure_transform(i, which ? CONVOLVE_OVERLAP_ADD : CONVOLVE_FFT, &estimate[which][i]);
+    for (unsigned round = 0; round < 4; round++) {
+        double ratios[2 * LARGE], rests[SMALL];
+        for (unsigned which = 0; which < 2; which++) {
+            for (unsigned i = 0; i < SMALL; i++)
+                rests[i] = measured[which][i] - scale * estimate[which][i];
+            plan[which] = positive(median(rests, SMALL));
+            for (unsigned i = 0; i < LARGE; i++)
+                ratios[which * LARGE + i] = (measured[which][SMALL + i] - plan[which]) / estimate[which][SMALL + i];
+        }
+        scale = median(ratios, 2 * LARGE);
+    }
+    found->plan[0] = (float)plan[0];
+    found->plan[1] = (float)plan[1];
+    found->scale = (float)scale;
+}
+
+/* ---- Output ----------------------------------------------------------------------------------------------------------- */
+
+static void print_floats(const char *name, const float *values, unsigned count)
+{
+    printf("    .%s = {", name);
+    for (unsigned i = 0; i < count; i++)
+        printf("%s%#.3gf", i ? ", " : "", (double)values[i]);
+    printf("},\n");
+}
+
+static void print_table(const char *name, const struct cost_table *table)
+{
+    printf("\nconst struct cost_table %s = {\n", name);
+    print_floats("plane", table->plane, COST_ROW_POINTS);
+    print_floats("tap", table->tap, COST_ROW_POINTS);
+    print_floats("square", table->square, COST_SQUARES);
+    print_floats("line", table->line, COST_LINE_POINTS);
+#define PRINT(member) printf("    ." #member " = %#.3gf,\n", (double)table->member)
+    PRINT(value), PRINT(row), PRINT(copied), PRINT(term), PRINT(down), PRINT(down_tap), PRINT(along), PRINT(along_tap);
+    PRINT(along_apart), PRINT(gathered), PRINT(call), PRINT(direct_plan), PRINT(separable_plan);
+#undef PRINT
+    printf("};\n");
+}
+
+static void print_points(const char *name, const char *count, const unsigned *points, unsigned point_count)
+{
+    printf("const unsigned %s[%s] = {", name, count);
+    for (unsigned i = 0; i < point_count; i++)
+        printf("%s%u", i ? ", " : "", points[i]);
+    printf("};\n");
+}
+
+int main(void)
+{
+    static const struct {
+        const char *name;
+        enum convolve_dtype dtype;
+    } types[] = {{"cost_f32", CONVOLVE_FLOAT32}, {"cost_f64", CONVOLVE_FLOAT64}, {"cost_u64", CONVOLVE_INT64}};
+    printf("/* SPDX-License-Identifier: MIT */\n"
+           "/* Made by `make calibrate` (tests/bench/calibrate.c): what the methods cost, measured with %s. */\n"
+           "#include \"core/cost_table.h\"\n\n",
+           convolve_simd_name());
+    print_points("cost_row_taps", "COST_ROW_POINTS", row_taps, COST_ROW_POINTS);
+    print_points("cost_line_taps", "COST_LINE_POINTS", line_taps, COST_LINE_POINTS);
+    for (unsigned i = 0; i < sizeof types / sizeof types[0]; i++) {
+        struct cost_table table = {0};
+        calibrate_direct(&table, types[i].dtype);
+        calibrate_separable(&table, types[i].dtype);
+        calibrate_calls(&table, types[i].dtype);
+        table.direct_plan = (float)measure_least(types[i].dtype, CONVOLVE_DIRECT);
+        table.separable_plan = (float)measure_least(types[i].dtype, CONVOLVE_SEPARABLE);
+        print_table(types[i].name, &table);
+    }
+    struct cost_transforms found = {0};
+    calibrate_transforms(&found);
+    printf("\nconst struct cost_transforms cost_transforms = {\n");
+    print_floats("plan", found.plan, 2);
+    printf("    .scale = %#.3gf,\n};\n", (double)found.scale);
+    return 0;
+}
