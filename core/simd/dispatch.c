@@ -24,7 +24,8 @@ static bool cpu_has_avx2(void)
     const unsigned wanted = bit_FMA | bit_AVX | bit_OSXSAVE;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & wanted) != wanted || (saved_state() & 0x6) != 0x6)
         return false;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2) && (b & bit_BMI2);
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2) && (b & bit_BMI) && (b & bit_BMI2) &&
+           __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & bit_LZCNT);
 }
 
 static bool cpu_has_avx512(void)

@@ -19,12 +19,7 @@ struct json_tensor {
     bool object; /* {"shape", ...}; else a nested array or a number */
     struct convolve_error *fault; /* the first; its pointer begins behind the member's ("/input") */
 
-    /* A nested array: what is known of its shape. Axis d holds the items of lists at depth d + 1. */
-    unsigned depth; /* lists open */
-    unsigned rank; /* the depth of lists of numbers, once known; 0: not yet, or a bare number */
-    size_t size[CONVOLVE_RANK_MAX]; /* of the first list closed at each depth */
-    bool size_known[CONVOLVE_RANK_MAX];
-    size_t index[CONVOLVE_RANK_MAX]; /* items so far in the open list at each depth */
+    struct json_rows rows; /* of a nested array */
 
     /* An object. */
     bool has[FIELD_COUNT];
@@ -39,7 +34,7 @@ struct json_tensor {
 };
 
 /* NULL: no memory. `form` is that of the dtype where it is known already. */
-struct json_tensor *json_collect_create(struct arena *arena, bool object, enum json_form form);
+struct json_tensor *json_collect_create(struct arena *arena, bool object, enum number_form form);
 /* The first fault wins. False: no memory. */
 bool json_collect_fail(struct json_tensor *tensor, const char *slug, const char *pointer, const char *format, ...)
     __attribute__((format(printf, 4, 5), cold));
@@ -49,7 +44,8 @@ bool json_nested_open(struct json_tensor *tensor);
 bool json_nested_close(struct json_tensor *tensor);
 bool json_nested_number(struct json_tensor *tensor, const struct json_number *number);
 bool json_nested_other(struct json_tensor *tensor, const char *what); /* no number and no list: "a string" */
-const char *json_nested_run(struct json_tensor *tensor, const char *at, const char *limit, const char *end,
+/* Only where numbers may stand at the present depth. */
+const char *json_nested_run(struct json_tensor *tensor, const struct json_stretch *stretch, const char *at,
                             bool *after);
 
 /* The lists of an object; `field` is one of data, real, imag. */

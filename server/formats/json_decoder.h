@@ -42,13 +42,14 @@ struct json_decoder {
     struct json_envelope envelope;
     struct level *levels[JSON_DEPTH_MAX]; /* allocated when first that deep */
     unsigned depth;
+    uint64_t expected_bytes; /* of the whole text, 0 where unknown */
     enum sink next; /* of the value behind the last name */
     enum json_field field; /* for SINK_FIELD and what is below */
 
     struct json_tensor **tensors; /* room for every member of the schema */
     size_t tensor_count;
     struct json_tensor *tensor; /* the present one */
-    enum json_form form; /* of the next: what dtype asks for, if it came already */
+    enum number_form form; /* of the next: what dtype asks for, if it came already */
     bool has_name; /* the present tensor names a kernel */
     struct convolve_error *other; /* its first member that no tensor has */
 

@@ -7,7 +7,7 @@
 
 #include "server/formats/number_read.h"
 
-enum { FIRST_CAPACITY = 32, DIGITS_EXACT_MAX = 19, EXPONENT_MAX = 1 << 28 };
+enum { FIRST_CAPACITY = 32, DIGITS_EXACT_MAX = 19, EXPONENT_MAX = 1 << 28, TRIM_MIN = 1 << 12 };
 
 /* ---- One number ---- */
 
@@ -115,7 +115,7 @@ struct json_number json_number_parse(const char *text, size_t count)
 
 /* ---- The list ---- */
 
-void json_numbers_init(struct json_numbers *numbers, struct arena *arena, enum json_form form)
+void json_numbers_init(struct json_numbers *numbers, struct arena *arena, enum number_form form)
 {
     *numbers = (struct json_numbers){.arena = arena,
                                      .form = form,
@@ -131,28 +131,49 @@ void json_numbers_discard(struct json_numbers *numbers)
     json_numbers_init(numbers, numbers->arena, numbers->form);
 }
 
-bool json_numbers_reserve(struct json_numbers *numbers, size_t count)
+static size_t element_bytes(const struct json_numbers *numbers)
 {
-    const size_t element_bytes = numbers->form == JSON_FLOAT32S ? sizeof(float) : sizeof(double);
-    size_t needed, grown, bytes;
-    if (__builtin_add_overflow(numbers->count, count, &needed))
-        return false;
-    if (needed <= numbers->capacity)
-        return true;
-    /* Large blocks grow by remapping: by a quarter, so that little is charged that is not used. */
-    const size_t more = numbers->capacity < (1 << 16) ? numbers->capacity : numbers->capacity / 4;
-    if (__builtin_add_overflow(numbers->capacity, more, &grown))
-        return false;
-    grown = grown < FIRST_CAPACITY ? FIRST_CAPACITY : grown;
-    grown = grown < needed ? needed : grown;
-    if (__builtin_mul_overflow(grown, element_bytes, &bytes))
+    return numbers->form == NUMBERS_FLOAT32 ? sizeof(float) : sizeof(double);
+}
+
+static bool set_capacity(struct json_numbers *numbers, size_t capacity)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(capacity, element_bytes(numbers), &bytes))
         return false;
     void *values = arena_block_resize(numbers->arena, numbers->values, bytes);
     if (!values)
         return false;
     numbers->values = values;
-    numbers->capacity = grown;
+    numbers->capacity = capacity;
     return true;
+}
+
+bool json_numbers_reserve(struct json_numbers *numbers, size_t count, size_t wanted)
+{
+    const enum arena_failure failure = numbers->arena->failure;
+    size_t needed, grown;
+    if (__builtin_add_overflow(numbers->count, count, &needed))
+        return false;
+    if (needed <= numbers->capacity)
+        return true;
+    if (wanted > count && !__builtin_add_overflow(numbers->count, wanted, &grown)) {
+        if (set_capacity(numbers, grown))
+            return true;
+        numbers->arena->failure = failure; /* no fault yet: it may do with less */
+    }
+    /* Large blocks grow by remapping: by a quarter, so that little is charged that is not used. */
+    const size_t more = numbers->capacity < (1 << 16) ? numbers->capacity : numbers->capacity / 4;
+    if (__builtin_add_overflow(numbers->capacity, more, &grown))
+        return false;
+    grown = grown < FIRST_CAPACITY ? FIRST_CAPACITY : grown;
+    return set_capacity(numbers, grown < needed ? needed : grown);
+}
+
+void json_numbers_trim(struct json_numbers *numbers)
+{
+    if (numbers->capacity - numbers->count >= TRIM_MIN && numbers->count > 0)
+        set_capacity(numbers, numbers->count); /* a block that cannot shrink stays as it is */
 }
 
 static bool note_minimum(struct json_numbers *numbers)
@@ -186,6 +207,12 @@ static bool append_integer(struct json_numbers *numbers, int64_t integer, bool n
     return true;
 }
 
+static bool is_beyond_exact(int64_t integer)
+{
+    const int64_t exact = (int64_t)1 << JSON_INTEGER_EXACT_MAX_BITS;
+    return integer > exact || integer < -exact;
+}
+
 static void append_float32(struct json_numbers *numbers, double real)
 {
     const float single = (float)real;
@@ -197,29 +224,48 @@ static void append_float32(struct json_numbers *numbers, double real)
 bool json_numbers_append(struct json_numbers *numbers, const struct json_number *number)
 {
     const bool null = number->kind == JSON_NUMBER_NULL;
-    if (!json_numbers_reserve(numbers, 1))
+    if (!json_numbers_reserve(numbers, 1, 0))
         return false;
     if (null && numbers->null_index == SIZE_MAX)
         numbers->null_index = numbers->count;
-    if (numbers->form == JSON_INTEGERS) {
-        if (number->kind == JSON_NUMBER_INTEGER)
-            return append_integer(numbers, number->integer, number->integer == 0 && signbit(number->real));
+    if (numbers->form == NUMBERS_WHOLE && number->kind == JSON_NUMBER_INTEGER && is_beyond_exact(number->integer))
+        json_numbers_to_int64(numbers);
+    if (numbers->form == NUMBERS_INT64 && number->kind == JSON_NUMBER_INTEGER)
+        return append_integer(numbers, number->integer, number->integer == 0 && signbit(number->real));
+    if (numbers->form == NUMBERS_INT64 || (numbers->form == NUMBERS_WHOLE && number->kind != JSON_NUMBER_INTEGER)) {
         numbers->inexact_index = numbers->count;
         numbers->inexact_kind = number->kind;
         json_numbers_to_float64(numbers);
     }
     const double real = null ? NAN : number->real;
-    if (numbers->form == JSON_FLOAT32S)
+    if (numbers->form == NUMBERS_FLOAT32)
         append_float32(numbers, real);
     else
         ((double *)numbers->values)[numbers->count++] = real;
     return true;
 }
 
+/* Elements of both types are copied, since either may be what the memory holds. */
+void json_numbers_to_int64(struct json_numbers *numbers)
+{
+    char *bytes = numbers->values;
+    bool negative_zero = false;
+    for (size_t i = 0; i < numbers->count; i++) {
+        double real;
+        memcpy(&real, bytes + i * sizeof real, sizeof real);
+        const bool minus_zero = real == 0 && signbit(real);
+        const int64_t integer = minus_zero ? INT64_MIN : (int64_t)real;
+        negative_zero |= minus_zero;
+        memcpy(bytes + i * sizeof integer, &integer, sizeof integer);
+    }
+    numbers->negative_zero = negative_zero;
+    numbers->form = NUMBERS_INT64;
+}
+
 void json_numbers_to_float64(struct json_numbers *numbers)
 {
     char *bytes = numbers->values;
-    for (size_t i = 0; i < numbers->count; i++) {
+    for (size_t i = 0; i < numbers->count && numbers->form == NUMBERS_INT64; i++) {
         int64_t integer;
         memcpy(&integer, bytes + i * sizeof integer, sizeof integer);
         const double real = integer == INT64_MIN ? -0.0 : (double)integer;
@@ -232,7 +278,7 @@ void json_numbers_to_float64(struct json_numbers *numbers)
     arena_block_free(numbers->arena, numbers->minimums);
     numbers->minimums = NULL;
     numbers->minimum_count = numbers->minimum_capacity = 0;
-    numbers->form = JSON_FLOAT64S;
+    numbers->form = NUMBERS_FLOAT64;
 }
 
 void json_numbers_settle_integers(struct json_numbers *numbers)

@@ -161,6 +161,9 @@ static bool on_end(void *context, bool object)
         return envelope_close(&decoder->envelope, object);
     case SINK_NESTED:
         return decoder->tensor->fault || json_nested_close(decoder->tensor);
+    case SINK_FLAT:
+        json_numbers_trim(json_field_numbers(decoder->tensor, decoder->field));
+        return true;
     default:
         return true;
     }
@@ -171,9 +174,10 @@ static bool on_end(void *context, bool object)
 /* The request's dtype is known: later tensors go straight into its form. */
 static void dtype_ended(struct json_decoder *decoder)
 {
-    static const enum json_form forms[CONVOLVE_DTYPE_COUNT] = {
-        [CONVOLVE_FLOAT64] = JSON_FLOAT64S,    [CONVOLVE_FLOAT32] = JSON_FLOAT32S,   [CONVOLVE_INT64] = JSON_INTEGERS,
-        [CONVOLVE_COMPLEX128] = JSON_FLOAT64S, [CONVOLVE_COMPLEX64] = JSON_FLOAT32S,
+    static const enum number_form forms[CONVOLVE_DTYPE_COUNT] = {
+        [CONVOLVE_FLOAT64] = NUMBERS_FLOAT64,   [CONVOLVE_FLOAT32] = NUMBERS_FLOAT32,
+        [CONVOLVE_INT64] = NUMBERS_INT64,       [CONVOLVE_COMPLEX128] = NUMBERS_FLOAT64,
+        [CONVOLVE_COMPLEX64] = NUMBERS_FLOAT32,
     };
     const char *text = decoder->envelope.text + decoder->string_at;
     const size_t count = decoder->envelope.count - decoder->string_at;
@@ -276,20 +280,37 @@ static bool on_literal(void *context, enum json_literal literal)
     return note_no_number(decoder, sink, texts[literal]);
 }
 
+/* What the levels of a nested array would count if each item came alone: pointers are made of it. */
+static void count_items(struct json_decoder *decoder, const struct json_rows *rows)
+{
+    for (unsigned axis = 0; axis < rows->depth; axis++) {
+        struct level *level = decoder->levels[decoder->depth - rows->depth + axis];
+        level->items = rows->index[axis] + (axis + 1 < rows->depth);
+    }
+}
+
 static const char *on_run(void *context, const char *at, const char *limit, const char *end, bool *after)
 {
     struct json_decoder *decoder = context;
     struct json_tensor *tensor = decoder->tensor;
-    struct level *level = decoder_top(decoder);
     *after = false;
     if (tensor->fault)
         return at;
-    struct json_numbers *numbers =
-        level->sink == SINK_NESTED ? &tensor->numbers[0] : json_field_numbers(tensor, decoder->field);
+    const struct json_syntax *syntax = &decoder->syntax;
+    const uint64_t fed = syntax->position + (uint64_t)(end - syntax->piece);
+    const struct json_stretch stretch = {.begin = syntax->piece,
+                                         .end = end,
+                                         .limit = limit,
+                                         .left = decoder->expected_bytes > fed ? decoder->expected_bytes - fed : 0};
+    if (decoder_top(decoder)->sink == SINK_NESTED) {
+        at = json_nested_run(tensor, &stretch, at, after);
+        count_items(decoder, &tensor->rows);
+        return at;
+    }
+    struct json_numbers *numbers = json_field_numbers(tensor, decoder->field);
     const size_t before = numbers->count;
-    at = level->sink == SINK_NESTED ? json_nested_run(tensor, at, limit, end, after)
-                                    : json_numbers_run(numbers, at, limit, end, after);
-    level->items += numbers->count - before;
+    at = json_numbers_run(numbers, NULL, &stretch, at, after);
+    decoder_top(decoder)->items += numbers->count - before;
     return at;
 }
 
@@ -310,6 +331,11 @@ struct json_decoder *json_decoder_create(struct arena *arena, const struct json_
         return NULL;
     json_syntax_init(&decoder->syntax, &decoder_events, decoder, arena);
     return decoder;
+}
+
+void json_decoder_expect(struct json_decoder *decoder, uint64_t body_bytes)
+{
+    decoder->expected_bytes = body_bytes;
 }
 
 /* A tensor so deep that syntax is followed no further. Its fault was found at rank 9, if not before. */

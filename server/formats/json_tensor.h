@@ -25,6 +25,9 @@ struct json_body; /* json_read.h */
  * asked for it, as the contract has it anyhow. */
 struct json_decoder *json_decoder_create(struct arena *arena, const struct json_schema *schema);
 
+/* How long the body will be, as its Content-Length says: only so that memory is taken in one piece. It may be wrong. */
+void json_decoder_expect(struct json_decoder *decoder, uint64_t body_bytes);
+
 /* False: a fault that nothing later can change (syntax; no memory; a tensor nested deeper than the decoder follows), and `error`
  * is filled; the rest need not be fed. Other faults are kept while the rest is checked for syntax, because syntax comes first.
  * `error->slug` "malformed-json" goes with json_decoder_offset. */

@@ -122,8 +122,8 @@ bool json_tensor_shape(const struct json_value *value, const char *pointer, bool
         return convolve_fail(error, tensor->fault->slug, whole, "%s", tensor->fault->detail);
     }
     if (!tensor->object) {
-        tensor->shape.rank = tensor->rank;
-        memcpy(tensor->shape.size, tensor->size, sizeof tensor->size);
+        tensor->shape.rank = tensor->rows.rank;
+        memcpy(tensor->shape.size, tensor->rows.size, sizeof tensor->rows.size);
     } else {
         if (!check_conflicts(tensor, pointer, error) || !check_lengths(tensor, pointer, error))
             return false;
@@ -144,10 +144,10 @@ static void number_pointer(const struct json_tensor *tensor, unsigned list, cons
         return;
     }
     size_t place[CONVOLVE_RANK_MAX];
-    for (unsigned axis = tensor->rank; axis-- > 0; index /= tensor->size[axis])
-        place[axis] = index % tensor->size[axis];
+    for (unsigned axis = tensor->rows.rank; axis-- > 0; index /= tensor->rows.size[axis])
+        place[axis] = index % tensor->rows.size[axis];
     size_t used = (size_t)snprintf(out, POINTER_BYTES, "%.*s", 80, pointer);
-    for (unsigned axis = 0; axis < tensor->rank && used < POINTER_BYTES; axis++)
+    for (unsigned axis = 0; axis < tensor->rows.rank && used < POINTER_BYTES; axis++)
         used += (size_t)snprintf(out + used, POINTER_BYTES - used, "/%zu", place[axis]);
 }
 
@@ -165,7 +165,7 @@ static bool check_numbers(const struct json_tensor *tensor, unsigned list, const
 {
     const struct json_numbers *numbers = &tensor->numbers[list];
     const bool integers = dtype == CONVOLVE_INT64, null = numbers->null_index != SIZE_MAX;
-    if (integers && numbers->form != JSON_INTEGERS && numbers->inexact_index < numbers->null_index) {
+    if (integers && numbers->inexact_index < numbers->null_index) {
         const bool beyond = numbers->inexact_kind == JSON_NUMBER_BEYOND_INT64;
         return fail_number(
             tensor, list, pointer, numbers->inexact_index, beyond ? "integer-overflow" : "invalid-value",
@@ -182,7 +182,7 @@ static bool check_numbers(const struct json_tensor *tensor, unsigned list, const
 
 static bool narrow_to_float32(struct json_numbers *numbers, size_t *beyond)
 {
-    if (numbers->form == JSON_FLOAT32S) {
+    if (numbers->form == NUMBERS_FLOAT32) {
         *beyond = numbers->beyond_float32_index;
         return *beyond == SIZE_MAX;
     }
@@ -196,7 +196,7 @@ static bool narrow_to_float32(struct json_numbers *numbers, size_t *beyond)
             *beyond = i;
         memcpy(bytes + i * sizeof single, &single, sizeof single);
     }
-    numbers->form = JSON_FLOAT32S;
+    numbers->form = NUMBERS_FLOAT32;
     return *beyond == SIZE_MAX;
 }
 
@@ -208,13 +208,15 @@ static bool settle_numbers(struct json_tensor *tensor, unsigned list, const char
     size_t beyond;
     /* Where dtype was known in time the numbers have its form, and it is what is asked for. */
     const bool single = dtype == CONVOLVE_FLOAT32 || dtype == CONVOLVE_COMPLEX64;
-    assert(numbers->form != JSON_FLOAT32S || single);
-    assert(numbers->form == JSON_INTEGERS || dtype != CONVOLVE_INT64);
+    assert(numbers->form != NUMBERS_FLOAT32 || single);
+    assert(numbers->form == NUMBERS_WHOLE || numbers->form == NUMBERS_INT64 || dtype != CONVOLVE_INT64);
     if (dtype == CONVOLVE_INT64) {
+        if (numbers->form == NUMBERS_WHOLE)
+            json_numbers_to_int64(numbers);
         json_numbers_settle_integers(numbers);
         return true;
     }
-    if (numbers->form == JSON_INTEGERS)
+    if (numbers->form == NUMBERS_INT64 || numbers->form == NUMBERS_WHOLE)
         json_numbers_to_float64(numbers);
     if (single && !narrow_to_float32(numbers, &beyond))
         return fail_number(tensor, list, pointer, beyond, "invalid-value", "the number is beyond float32", error);

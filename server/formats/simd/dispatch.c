@@ -4,6 +4,7 @@
 
 #include "core/convolve.h"
 #include "server/formats/simd/base64.h"
+#include "server/formats/simd/read.h"
 #include "server/formats/simd/routines.h"
 
 #ifdef HAVE_ISA_avx2
@@ -22,9 +23,9 @@
 #define WITH_neon(table)
 #endif
 
-/* The function `table`, which gives the one of the tables table_scalar, ... that the core's choice names. */
-#define DEFINE_CHOICE(table)                                                                                           \
-    const struct table *table(void)                                                                                    \
+/* A function that gives the one of the tables table_scalar, ... that the core's choice names. */
+#define DEFINE_CHOICE(storage, function, table)                                                                        \
+    storage const struct table *function(void)                                                                         \
     {                                                                                                                  \
         static const struct table *const tables[] = {&table##_scalar WITH_avx2(table) WITH_avx512(table)               \
                                                          WITH_neon(table)};                                            \
@@ -35,5 +36,18 @@
         return tables[0];                                                                                              \
     }
 
-DEFINE_CHOICE(number_routines)
-DEFINE_CHOICE(base64_blocks)
+DEFINE_CHOICE(, number_routines, number_routines)
+DEFINE_CHOICE(, base64_blocks, base64_blocks)
+DEFINE_CHOICE(static, choose_reader, number_reader)
+
+/* Reading under avx512 also moves bytes about as only later CPUs of that set can. */
+const struct number_reader *number_reader(void)
+{
+    const struct number_reader *const reader = choose_reader();
+#ifdef HAVE_ISA_avx512
+    if (reader == &number_reader_avx512 &&
+        !(__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2")))
+        return &number_reader_avx2;
+#endif
+    return reader;
+}
