@@ -13,6 +13,7 @@ struct response;
 enum answer_flipped { FLIPPED_ABSENT, FLIPPED_FALSE, FLIPPED_TRUE };
 
 /* A well-formed result that is probably not what was meant. */
+enum { ANSWER_NOTES_MAX = 2 };
 struct answer_note {
     const char *slug, *detail;
 };
@@ -25,7 +26,7 @@ struct answer {
     const char *method;
     enum answer_flipped flipped;
     double error_bound; /* NaN: null */
-    const struct answer_note *notes;
+    struct answer_note notes[ANSWER_NOTES_MAX];
     size_t note_count;
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a computation but for its members: bytes to the decoder, plan to job, outcome to answer. A tiny job runs where it
- * was decoded; any other is the pool's, and the answer is made once it has ended. */
+/* The life of a computation: bytes to the reader, members to cost and plan, plan to job, outcome to answer. A tiny job runs where
+ * it was decoded; any other is the pool's, and the answer is made once it has ended. */
 #include "server/endpoints/computation.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -13,32 +14,60 @@
 #include "server/request.h"
 #include "server/response.h"
 
-/* ---- The body ---- */
+/* ---- JSON, the way in and out that every caller has ---- */
 
-bool computation_begin(struct request *request, size_t bytes, const struct json_schema *schema,
+static bool json_begin(struct request *request, const struct json_schema *schema, void **reader,
                        struct convolve_error *error)
 {
-    struct computation *state = arena_alloc(&request->arena, bytes);
+    *reader = json_decoder_create(&request->arena, schema);
+    return *reader || admission_fail_memory(request, error);
+}
+
+static bool json_feed(struct request *request, void *reader, const char *bytes, size_t count,
+                      struct convolve_error *error)
+{
+    if (json_decoder_feed(reader, bytes, count, error))
+        return true;
+    request->error_offset = json_decoder_offset(reader);
+    return false;
+}
+
+static const struct json_body *json_finish(struct request *request, void *reader, struct convolve_error *error)
+{
+    const struct json_body *body = json_decoder_finish(reader, error);
+
+    if (!body)
+        request->error_offset = json_decoder_offset(reader);
+    return body;
+}
+
+static const struct computation_input json_input = {json_begin, json_feed, json_finish};
+static const struct computation_output json_output = {.write = answer_write};
+
+/* ---- The body ---- */
+
+bool computation_begin(struct request *request, const struct computation_operation *operation,
+                       struct convolve_error *error)
+{
+    struct computation *state = arena_alloc(&request->arena, operation->state_bytes);
 
     if (!state)
         return admission_fail_memory(request, error);
-    memset(state, 0, bytes);
-    state->decoder = json_decoder_create(&request->arena, schema);
-    if (!state->decoder)
-        return admission_fail_memory(request, error);
+    memset(state, 0, operation->state_bytes);
+    state->operation = operation;
+    state->input = &json_input;
+    state->output = &json_output;
     request->state = state;
-    return true;
+    return state->input->begin(request, operation->schema, &state->reader, error);
 }
 
 bool computation_feed(struct request *request, const char *bytes, size_t count, struct convolve_error *error)
 {
     struct computation *state = request->state;
     const uint64_t since = clock_now_ns();
-    const bool fine = json_decoder_feed(state->decoder, bytes, count, error);
+    const bool fine = state->input->feed(request, state->reader, bytes, count, error);
 
     request->decode_ns += clock_now_ns() - since;
-    if (!fine)
-        request->error_offset = json_decoder_offset(state->decoder);
     return fine;
 }
 
@@ -50,17 +79,8 @@ void computation_release(struct request *request)
         convolve_plan_destroy(state->plan);
 }
 
-const struct json_body *computation_body(struct request *request, struct convolve_error *error)
-{
-    struct computation *state = request->state;
-    const struct json_body *body = json_decoder_finish(state->decoder, error);
-
-    if (!body)
-        request->error_offset = json_decoder_offset(state->decoder);
-    return body;
-}
-
-void computation_set_deadline(struct request *request)
+/* Brings the deadline forward to what `timeout_ms` says. */
+static void set_deadline(struct request *request)
 {
     const struct computation *state = request->state;
 
@@ -71,7 +91,16 @@ void computation_set_deadline(struct request *request)
     }
 }
 
-bool computation_fail_cost(struct request *request, struct convolve_error *error)
+static bool read_body(struct request *request, struct convolve_error *error)
+{
+    struct computation *state = request->state;
+    const struct json_body *body = state->input->finish(request, state->reader, error);
+
+    return body && state->operation->read(request, body, error);
+}
+
+/* Returns false. Sizes beyond 64 bits: a plan calls that a wrong value, a computation too large for the limit at hand. */
+static bool fail_cost(struct request *request, struct convolve_error *error)
 {
     const struct computation *state = request->state;
 
@@ -127,9 +156,7 @@ static bool job_prepare(struct request *request, struct convolve_error *error)
     return true;
 }
 
-enum endpoint_answer computation_start(struct request *request, struct response *response,
-                                       bool (*complete)(struct request *, struct response *, struct convolve_error *),
-                                       struct convolve_error *error)
+static enum endpoint_answer start(struct request *request, struct response *response, struct convolve_error *error)
 {
     const struct computation *state = request->state;
 
@@ -139,7 +166,7 @@ enum endpoint_answer computation_start(struct request *request, struct response 
         return ENDPOINT_PENDING;
     switch (pool_run_here(request->daemon->pool, &request->job)) {
     case JOB_COMPLETE:
-        return complete(request, response, error) ? ENDPOINT_ANSWERED : ENDPOINT_FAILED;
+        return computation_complete(request, response, error) ? ENDPOINT_ANSWERED : ENDPOINT_FAILED;
     case JOB_LATE:
         convolve_fail(error, "deadline-exceeded", "", "the answer was not ready by the deadline");
         return ENDPOINT_FAILED;
@@ -149,8 +176,48 @@ enum endpoint_answer computation_start(struct request *request, struct response 
     }
 }
 
+static enum endpoint_answer answer_plan(struct request *request, struct response *response,
+                                        struct convolve_error *error)
+{
+    const struct computation *state = request->state;
+    double error_bound = NAN;
+
+    return state->operation->predict(request, &error_bound, error) &&
+                   answer_write_plan(request, response, &state->cost, error_bound, error)
+               ? ENDPOINT_ANSWERED
+               : ENDPOINT_FAILED;
+}
+
+enum endpoint_answer computation_run(struct request *request, struct response *response, struct convolve_error *error)
+{
+    struct computation *state = request->state;
+    const uint64_t since = clock_now_ns();
+
+    set_deadline(request);
+    const bool known = state->operation->cost(request, error) || fail_cost(request, error);
+    request->decode_ns += clock_now_ns() - since;
+    if (!known)
+        return ENDPOINT_FAILED;
+    if (state->options.plan)
+        return answer_plan(request, response, error);
+    if (!admission_check(request, &state->cost, error) || !state->operation->plan(request, error))
+        return ENDPOINT_FAILED;
+    return start(request, response, error);
+}
+
+enum endpoint_answer computation_answer(struct request *request, struct response *response,
+                                        struct convolve_error *error)
+{
+    const uint64_t since = clock_now_ns();
+    const bool read = read_body(request, error);
+
+    request->decode_ns += clock_now_ns() - since;
+    return read ? computation_run(request, response, error) : ENDPOINT_FAILED;
+}
+
 /* ---- The answer ---- */
 
+/* Sending may take long, and holds the output alone. */
 static void free_inputs(struct request *request, struct convolve_run *run)
 {
     const void **const tensors[] = {&run->input, &run->kernel, &run->bias, &run->grad_output};
@@ -163,7 +230,7 @@ static void free_inputs(struct request *request, struct convolve_run *run)
     run->scratch = NULL;
 }
 
-bool computation_finish(struct request *request, struct convolve_outcome *outcome, struct convolve_error *error)
+static bool finish(struct request *request, struct convolve_outcome *outcome, struct convolve_error *error)
 {
     struct computation *state = request->state;
     const struct options *options = &state->options;
@@ -173,7 +240,8 @@ bool computation_finish(struct request *request, struct convolve_outcome *outcom
     metrics_add_work(state->cost.multiply_adds);
     if (!convolve_plan_finish(state->plan, &state->run, outcome, error))
         return false;
-    if (outcome->nonfinite && options->format != ANSWER_BASE64 && !options->nonfinite_null)
+    if (outcome->nonfinite && !state->output->holds_nonfinite && options->format != ANSWER_BASE64 &&
+        !options->nonfinite_null)
         return convolve_fail(error, "non-finite-result", "",
                              "output %zu (row-major) is not a finite number, which JSON cannot hold; send nonfinite "
                              "\"null\", or format \"base64\"",
@@ -182,24 +250,25 @@ bool computation_finish(struct request *request, struct convolve_outcome *outcom
     return true;
 }
 
-bool computation_answer(struct request *request, struct response *response, const struct convolve_outcome *outcome,
-                        enum answer_flipped flipped, const struct answer_note *notes, size_t note_count,
-                        struct convolve_error *error)
+bool computation_complete(struct request *request, struct response *response, struct convolve_error *error)
 {
     const struct computation *state = request->state;
+    struct convolve_outcome outcome;
+
+    if (!finish(request, &outcome, error))
+        return false;
     const uint64_t since = clock_now_ns();
-    const struct answer answer = {
+    struct answer answer = {
         .values = state->run.output,
         .dtype = state->cost.dtype,
         .shape = *convolve_plan_output(state->plan),
         .format = state->options.format,
         .method = request->log_method,
-        .flipped = flipped,
-        .error_bound = outcome->error_bound,
-        .notes = notes,
-        .note_count = note_count,
+        .error_bound = outcome.error_bound,
     };
-    const bool written = answer_write(request, response, &answer, error);
+    if (state->operation->describe)
+        state->operation->describe(request, &answer);
+    const bool written = state->output->write(request, response, &answer, error);
 
     request->encode_ns += clock_now_ns() - since;
     return written;

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What every endpoint that computes has in common: the body's decoder, the plan and its run, the job that executes it, and
- * the way from its outcome to the answer. An endpoint's own state begins with this one, so that request->state is either. */
+/* What every path that computes has in common: body to members, cost, admission, plan, job, outcome, answer. A path is a row of
+ * `struct computation_operation`; its state begins with `struct computation`, so that request->state is either.
+ *
+ * A format plugs in at one of three places. A body in another notation is a `struct computation_input`, which ends in the same
+ * members (struct json_body) that a JSON body ends in; an answer in another notation is a `struct computation_output`;
+ * computation_begin chooses both. What has neither body nor members of ours fills the state itself (options, run, and what
+ * `cost` and `plan` read) and calls computation_run. */
 #ifndef SERVER_ENDPOINTS_COMPUTATION_H
 #define SERVER_ENDPOINTS_COMPUTATION_H
 
@@ -9,44 +14,73 @@
 #include "server/endpoints/answer.h"
 #include "server/endpoints/options.h"
 
+struct request;
+struct response;
+
+/* A way in. Its reader is the arena's. False and NULL: the error is filled, and for "malformed-json" request->error_offset. */
+struct computation_input {
+    /* The headers and the query are known, no byte of the body is. */
+    bool (*begin)(struct request *request, const struct json_schema *schema, void **reader,
+                  struct convolve_error *error);
+    /* As endpoint.feed. */
+    bool (*feed)(struct request *request, void *reader, const char *bytes, size_t count, struct convolve_error *error);
+    /* The body is whole: its members, tensors among them. */
+    const struct json_body *(*finish)(struct request *request, void *reader, struct convolve_error *error);
+};
+
+/* A way out. */
+struct computation_output {
+    bool holds_nonfinite; /* a NaN or an infinity is no fault, whatever `format` and `nonfinite` say */
+    bool (*write)(struct request *request, struct response *response, const struct answer *answer,
+                  struct convolve_error *error);
+};
+
+/* What one path differs in. Each but `describe` fails with the error filled. */
+struct computation_operation {
+    size_t state_bytes;
+    const struct json_schema *schema;
+    /* Members to options, run and whatever cost and plan are made from. */
+    bool (*read)(struct request *request, const struct json_body *body, struct convolve_error *error);
+    bool (*cost)(struct request *request, struct convolve_error *error);
+    bool (*plan)(struct request *request, struct convolve_error *error);
+    /* The bound that the values tell beforehand; left as it is where a plan came with shapes alone. */
+    bool (*predict)(struct request *request, double *error_bound, struct convolve_error *error);
+    /* Adds `flipped` and notes. May be NULL. */
+    void (*describe)(const struct request *request, struct answer *answer);
+};
+
 struct computation {
-    struct json_decoder *decoder;
+    const struct computation_operation *operation;
+    const struct computation_input *input;
+    void *reader; /* the input's */
+    const struct computation_output *output;
     struct options options;
     struct convolve_cost cost;
     struct convolve_plan *plan;
-    struct convolve_run
-        run; /* its tensors are blocks of the request's arena; NULL where a plan came with shapes alone */
+    struct convolve_run run; /* its tensors are blocks of the arena; NULL where a plan came with shapes alone */
 };
 
-/* The state of `bytes` bytes, zeroed, with a decoder of `schema`. */
-bool computation_begin(struct request *request, size_t bytes, const struct json_schema *schema,
+/* For endpoint.begin: the state, zeroed, with input and output chosen. */
+bool computation_begin(struct request *request, const struct computation_operation *operation,
                        struct convolve_error *error);
 
-/* endpoint.feed and endpoint.release of all of them. */
+/* The endpoint's other functions, the same for every operation. */
 bool computation_feed(struct request *request, const char *bytes, size_t count, struct convolve_error *error);
+enum endpoint_answer computation_answer(struct request *request, struct response *response,
+                                        struct convolve_error *error);
+bool computation_complete(struct request *request, struct response *response, struct convolve_error *error);
 void computation_release(struct request *request);
 
-/* The members of the body, which is whole; NULL: the error is filled. */
-const struct json_body *computation_body(struct request *request, struct convolve_error *error);
+/* The second half of computation_answer: the members are read. */
+enum endpoint_answer computation_run(struct request *request, struct response *response, struct convolve_error *error);
 
-/* Brings the deadline forward to what `timeout_ms` says. */
-void computation_set_deadline(struct request *request);
-
-/* Returns false. Sizes beyond 64 bits: a plan calls that a wrong value, a computation too large for the limit at hand. */
-bool computation_fail_cost(struct request *request, struct convolve_error *error);
-
-/* The cost is known and `plan` made: output and scratch, then the job. A tiny one runs at once, and `complete` is called. */
-enum endpoint_answer computation_start(struct request *request, struct response *response,
-                                       bool (*complete)(struct request *, struct response *, struct convolve_error *),
-                                       struct convolve_error *error);
-
-/* After the job: the outcome, or what it found wrong. Input tensors and scratch are freed: sending may take long, and holds
- * the output alone. */
-bool computation_finish(struct request *request, struct convolve_outcome *outcome, struct convolve_error *error);
-
-/* The answer with the output and what `outcome` tells of it. */
-bool computation_answer(struct request *request, struct response *response, const struct convolve_outcome *outcome,
-                        enum answer_flipped flipped, const struct answer_note *notes, size_t note_count,
-                        struct convolve_error *error);
+/* The endpoint `name` of `operation`. */
+#define COMPUTATION_ENDPOINT(name, operation)                                                                          \
+    static bool begin_##name(struct request *request, struct convolve_error *error)                                    \
+    {                                                                                                                  \
+        return computation_begin(request, &(operation), error);                                                        \
+    }                                                                                                                  \
+    const struct endpoint name = {begin_##name, computation_feed, computation_answer, computation_complete,            \
+                                  computation_release};
 
 #endif

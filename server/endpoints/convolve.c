@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* POST /v1/convolve and /v1/correlate: decode, cost, admission, plan, run, answer. The two differ in one field of the spec.
- * What they share with other computations is in computation.c. */
-#include <math.h>
+/* POST /v1/convolve and /v1/correlate: what computation.c asks of an operation. The two differ in one field of the spec. */
 #include <stddef.h>
 
 #include "core/convolve.h"
-#include "server/admission.h"
 #include "server/daemon.h"
 #include "server/endpoint.h"
 #include "server/endpoints/computation.h"
@@ -17,12 +14,52 @@ struct convolve_state {
     struct convolve_members members;
 };
 
-static bool begin(struct request *request, struct convolve_error *error)
+static bool read_members(struct request *request, enum convolve_operation operation, const struct json_body *body,
+                         struct convolve_error *error)
 {
-    return computation_begin(request, sizeof(struct convolve_state), &convolve_schema, error);
+    struct convolve_state *state = request->state;
+    struct computation *computation = &state->computation;
+
+    if (!convolve_members_read(&state->members, operation, body, request, error))
+        return false;
+    computation->options = state->members.options;
+    computation->run.input = state->members.input;
+    computation->run.kernel = state->members.kernel;
+    return true;
 }
 
-/* ---- The answer ---- */
+static bool read_convolve(struct request *request, const struct json_body *body, struct convolve_error *error)
+{
+    return read_members(request, CONVOLVE_OP_CONVOLVE, body, error);
+}
+
+static bool read_correlate(struct request *request, const struct json_body *body, struct convolve_error *error)
+{
+    return read_members(request, CONVOLVE_OP_CORRELATE, body, error);
+}
+
+static bool cost(struct request *request, struct convolve_error *error)
+{
+    struct convolve_state *state = request->state;
+    return convolve_cost(&state->computation.cost, &state->members.spec, request->daemon->threads, error);
+}
+
+static bool plan(struct request *request, struct convolve_error *error)
+{
+    struct convolve_state *state = request->state;
+    return convolve_plan_create(&state->computation.plan, &state->members.spec, state->members.kernel, error);
+}
+
+static bool predict(struct request *request, double *error_bound, struct convolve_error *error)
+{
+    const struct convolve_state *state = request->state;
+    const struct convolve_run *run = &state->computation.run;
+
+    return !run->input || !run->kernel ||
+           convolve_predict(&state->members.spec, run->input, run->kernel, error_bound, error);
+}
+
+/* ---- Notes ---- */
 
 /* A convolution along an axis that looks like colour channels: `convolve` flips those too. */
 static bool looks_like_channels(const struct convolve_spec *spec)
@@ -44,94 +81,29 @@ static bool looks_like_channels(const struct convolve_spec *spec)
     return false;
 }
 
-static size_t collect_notes(const struct convolve_state *state, struct answer_note notes[2])
+static void describe(const struct request *request, struct answer *answer)
 {
-    size_t count = 0;
+    const struct convolve_state *state = request->state;
+    const struct convolve_spec *spec = &state->members.spec;
 
-    if (looks_like_channels(&state->members.spec))
-        notes[count++] = (struct answer_note){
+    answer->flipped = spec->operation == CONVOLVE_OP_CONVOLVE ? FLIPPED_TRUE : FLIPPED_FALSE;
+    if (looks_like_channels(spec))
+        answer->notes[answer->note_count++] = (struct answer_note){
             "channels-flipped",
             "the first or last axis looks like channels; convolve flips the kernel along it too, so channel 0 of "
             "the kernel met the last channel of the input. /v1/conv, or /v1/correlate, takes channels in order"};
     if (state->computation.cost.exchanged)
-        notes[count++] = (struct answer_note){
+        answer->notes[answer->note_count++] = (struct answer_note){
             "places-changed",
             "input is smaller than kernel, so with mode valid the windows lie in the kernel, as SciPy has it"};
-    return count;
 }
 
-static bool complete(struct request *request, struct response *response, struct convolve_error *error)
-{
-    const struct convolve_state *state = request->state;
-    const bool flipped = state->members.spec.operation == CONVOLVE_OP_CONVOLVE;
-    struct convolve_outcome outcome;
-    struct answer_note notes[2];
+#define CONVOLVE_OPERATION(reader)                                                                                     \
+    {                                                                                                                  \
+        sizeof(struct convolve_state), &convolve_schema, reader, cost, plan, predict, describe                         \
+    }
+static const struct computation_operation convolve = CONVOLVE_OPERATION(read_convolve);
+static const struct computation_operation correlate = CONVOLVE_OPERATION(read_correlate);
 
-    return computation_finish(request, &outcome, error) &&
-           computation_answer(request, response, &outcome, flipped ? FLIPPED_TRUE : FLIPPED_FALSE, notes,
-                              collect_notes(state, notes), error);
-}
-
-/* The bound is what the values' own facts give; without values it is unknown. */
-static enum endpoint_answer answer_plan(struct request *request, struct response *response,
-                                        struct convolve_error *error)
-{
-    const struct convolve_state *state = request->state;
-    const struct convolve_run *run = &state->computation.run;
-    double error_bound = NAN;
-
-    if (run->input && run->kernel &&
-        !convolve_predict(&state->members.spec, run->input, run->kernel, &error_bound, error))
-        return ENDPOINT_FAILED;
-    return answer_write_plan(request, response, &state->computation.cost, error_bound, error) ? ENDPOINT_ANSWERED
-                                                                                              : ENDPOINT_FAILED;
-}
-
-static bool decode(struct request *request, enum convolve_operation operation, struct convolve_error *error)
-{
-    struct convolve_state *state = request->state;
-    const struct json_body *body = computation_body(request, error);
-
-    if (!body || !convolve_members_read(&state->members, operation, body, request, error))
-        return false;
-    state->computation.options = state->members.options;
-    state->computation.run.input = state->members.input;
-    state->computation.run.kernel = state->members.kernel;
-    computation_set_deadline(request);
-    return convolve_cost(&state->computation.cost, &state->members.spec, request->daemon->threads, error) ||
-           computation_fail_cost(request, error);
-}
-
-static enum endpoint_answer answer(struct request *request, struct response *response,
-                                   enum convolve_operation operation, struct convolve_error *error)
-{
-    struct convolve_state *state = request->state;
-    struct computation *computation = &state->computation;
-    const uint64_t since = clock_now_ns();
-    const bool decoded = decode(request, operation, error);
-
-    request->decode_ns += clock_now_ns() - since;
-    if (!decoded)
-        return ENDPOINT_FAILED;
-    if (computation->options.plan)
-        return answer_plan(request, response, error);
-    if (!admission_check(request, &computation->cost, error) ||
-        !convolve_plan_create(&computation->plan, &state->members.spec, computation->run.kernel, error))
-        return ENDPOINT_FAILED;
-    return computation_start(request, response, complete, error);
-}
-
-static enum endpoint_answer answer_convolve(struct request *request, struct response *response,
-                                            struct convolve_error *error)
-{
-    return answer(request, response, CONVOLVE_OP_CONVOLVE, error);
-}
-
-static enum endpoint_answer answer_correlate(struct request *request, struct response *response,
-                                             struct convolve_error *error)
-{
-    return answer(request, response, CONVOLVE_OP_CORRELATE, error);
-}
-
-const struct endpoint endpoint_convolve = {begin, computation_feed, answer_convolve, complete, computation_release};
-const struct endpoint endpoint_correlate = {begin, computation_feed, answer_correlate, complete, computation_release};
+COMPUTATION_ENDPOINT(endpoint_convolve, convolve)
+COMPUTATION_ENDPOINT(endpoint_correlate, correlate)

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "server/admission.h"
-#include "server/admission.h"
 #include "server/nearest.h"
 #include "server/request.h"
 
