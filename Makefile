@@ -6,6 +6,7 @@
 # make check       format, include rules, headers alone, warnings as errors in gcc and clang
 # make check-simd  every routine of every instruction set against scalar
 # make bench       ratios against peers and floors; BENCH_ARGS="--rows 1-D --seconds 3" is for the filters' table
+# make bench-wire  reading and writing numbers, beside cJSON, simdjson and std::to_chars; ARGS="512 float32" for a smaller one
 # make bench-auto  how well `auto` chooses; make calibrate measures anew what it goes by (core/cost_table.c), on an idle machine
 # make bench-peers installs the libraries that bench compares with
 # make arm64       the core for arm64, under an emulator, against this machine's results
@@ -73,7 +74,7 @@ TESTS ?= $(TEST_NAMES)
 CHECK_SIMD := tests/simd/check_simd tests/simd/result_hash
 FUZZERS := $(FUZZ_SOURCES:%.c=$(BUILD)/%)
 
-.PHONY: all lib test tests check check-simd arm64 bench bench-auto bench-peers calibrate demo run fuzz fuzzers install install-lib uninstall clean
+.PHONY: all lib test tests check check-simd arm64 bench bench-auto bench-wire bench-peers calibrate demo run fuzz fuzzers install install-lib uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILD)/convolved lib
@@ -194,6 +195,9 @@ $(BUILD)/tests/bench/libpeers.so: $(PEER_OBJECTS) $(BUILD)/libconvolve.a
 
 bench: $(BENCH_PROGRAMS) $(BUILD)/tests/bench/libpeers.so $(BUILD)/convolved
 	$(Q)tests/bench/run $(BUILD) $(BENCH_ARGS)
+
+bench-wire: $(BUILD)/tests/bench/wire_bench
+	$(Q)$< $(ARGS)
 
 bench-peers:
 	$(Q)./dev bench-peers

@@ -36,4 +36,22 @@ static size_t read_f64(double *values, const char *text, size_t bytes)
     return count;
 }
 
-const struct wire_peer wire_peer_cjson = {"cJSON", write_f64, write_f32, read_f64};
+static size_t collect_numbers(double *values, const cJSON *item)
+{
+    size_t count = 0;
+    const cJSON *child;
+    if (cJSON_IsNumber(item))
+        values[count++] = item->valuedouble;
+    cJSON_ArrayForEach(child, item) count += collect_numbers(values + count, child);
+    return count;
+}
+
+static size_t read_request(double *values, const char *text, size_t bytes)
+{
+    cJSON *const request = cJSON_ParseWithLength(text, bytes);
+    const size_t count = collect_numbers(values, request);
+    cJSON_Delete(request);
+    return count;
+}
+
+const struct wire_peer wire_peer_cjson = {"cJSON", write_f64, write_f32, read_f64, read_request};
