@@ -45,26 +45,34 @@ static enum convolve_method cheapest(const struct convolve_spec *slice, const st
     return best;
 }
 
-enum convolve_method choose_method(const struct convolve_spec *spec, const struct geometry *geometry)
+/* separable costs its plan at least. */
+static bool is_separable_worth(const struct convolve_spec *slice, const struct geometry *geometry, double ns)
 {
-    struct convolve_spec slice;
-    struct geometry alone;
-    double ns;
-    if (spec->method != CONVOLVE_AUTO)
-        return spec->method;
-    if (geometry->empty || !slice_alone(&slice, &alone, spec, geometry))
-        return CONVOLVE_DIRECT;
-    return cheapest(&slice, &alone, &ns);
+    return !geometry->exchanged && separable_axis_count(geometry) >= 2 && ns > separable_least_ns(slice->dtype) &&
+           separable_estimate_ns(slice, geometry) < ns;
 }
 
-bool choose_separable(const struct convolve_spec *spec, const struct geometry *geometry)
+struct choice choose(const struct convolve_spec *spec, const struct geometry *geometry)
 {
     struct convolve_spec slice;
     struct geometry alone;
+    struct choice choice = {.method = spec->method};
+    bool all_convolved = true;
     double ns;
-    if (spec->method != CONVOLVE_AUTO || geometry->empty || geometry->exchanged || separable_axis_count(geometry) < 2 ||
-        !slice_alone(&slice, &alone, spec, geometry))
-        return false;
-    cheapest(&slice, &alone, &ns);
-    return separable_estimate_ns(&slice, &alone) < ns;
+    if (spec->method != CONVOLVE_AUTO)
+        return choice;
+    choice.method = CONVOLVE_DIRECT;
+    if (geometry->empty)
+        return choice;
+    for (unsigned i = 0; i < geometry->rank; i++)
+        all_convolved &= geometry->axis[i].convolved;
+    if (!all_convolved) {
+        if (!slice_alone(&slice, &alone, spec, geometry))
+            return choice;
+        spec = &slice;
+        geometry = &alone;
+    }
+    choice.method = cheapest(spec, geometry, &ns);
+    choice.separable = is_separable_worth(spec, geometry, ns);
+    return choice;
 }

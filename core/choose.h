@@ -8,10 +8,10 @@
 #include "core/convolve.h"
 #include "core/geometry.h"
 
-/* What suits every kernel of the shape; where a method is named, that one. */
-enum convolve_method choose_method(const struct convolve_spec *spec, const struct geometry *geometry);
-
-/* Under auto: whether a slice whose kernel is an outer product is rather made by separable. */
-bool choose_separable(const struct convolve_spec *spec, const struct geometry *geometry);
+struct choice {
+    enum convolve_method method; /* what suits every kernel of the shape; where a method is named, that one */
+    bool separable; /* under auto: a slice whose kernel is an outer product is rather made by separable */
+};
+struct choice choose(const struct convolve_spec *spec, const struct geometry *geometry);
 
 #endif

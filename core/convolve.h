@@ -189,6 +189,19 @@ bool convolve_plan_create(struct convolve_plan **plan, const struct convolve_spe
                           struct convolve_error *error);
 void convolve_plan_destroy(struct convolve_plan *plan); /* NULL is fine */
 
+/* A plan in two steps, for a caller who asks what a request costs before he allows it and would not have everything derived
+ * twice. A draft is what shapes alone tell. It lies in convolve_draft_bytes() bytes of the caller's, aligned for any type, and
+ * holds nothing beside them, so it may be dropped at any time; convolve_draft_derive is otherwise convolve_cost. */
+struct convolve_draft;
+size_t convolve_draft_bytes(void);
+bool convolve_draft_derive(struct convolve_draft *draft, struct convolve_cost *cost, const struct convolve_spec *spec,
+                           unsigned threads, struct convolve_error *error);
+
+/* Once: the draft becomes the plan, as convolve_plan_create makes it. The plan lies where the draft lay, and is to be destroyed
+ * before that memory goes. */
+bool convolve_draft_plan(struct convolve_plan **plan, struct convolve_draft *draft, const void *kernel,
+                         struct convolve_error *error);
+
 const struct convolve_shape *convolve_plan_output(const struct convolve_plan *plan);
 enum convolve_method convolve_plan_method(const struct convolve_plan *plan);
 size_t convolve_plan_scratch_bytes(const struct convolve_plan *plan); /* shared by all threads of one run */
@@ -282,9 +295,13 @@ bool convolve_layer_cost(struct convolve_cost *cost, const struct convolve_layer
 bool convolve_layer_predict(const struct convolve_layer_spec *spec, const struct convolve_run *tensors,
                             double *error_bound, struct convolve_error *error);
 
-/* The plan is run, finished and destroyed like any other. `weight` may be NULL. */
+/* The plan is run, finished and destroyed like any other. `weight` may be NULL. A draft becomes a plan by
+ * convolve_draft_plan, with the weight as its kernel. */
 bool convolve_layer_plan_create(struct convolve_plan **plan, const struct convolve_layer_spec *spec, const void *weight,
                                 struct convolve_error *error);
+bool convolve_layer_draft_derive(struct convolve_draft *draft, struct convolve_cost *cost,
+                                 const struct convolve_layer_spec *spec, unsigned threads,
+                                 struct convolve_error *error);
 
 /* ---- Named kernels -------------------------------------------------------------------------------------------- */
 

@@ -141,6 +141,12 @@ double transform_estimate_ns(const struct convolve_spec *spec, const struct geom
            (double)cost_transforms.scale * fft_estimate_ns(spec, geometry, method);
 }
 
+double separable_least_ns(enum convolve_dtype dtype)
+{
+    const bool single = dtype == CONVOLVE_FLOAT32 || dtype == CONVOLVE_COMPLEX64;
+    return (double)table_of(dtype == CONVOLVE_INT64 ? DIRECT_U64 : single ? DIRECT_F32 : DIRECT_F64)->separable_plan;
+}
+
 double separable_estimate_ns(const struct convolve_spec *spec, const struct geometry *geometry)
 {
     struct separable_layout layout;

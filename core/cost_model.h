@@ -9,6 +9,7 @@ double direct_estimate_ns(const struct convolve_spec *spec, const struct geometr
 
 /* Infinite where separable cannot do the request; with fewer than two axes that have taps it is direct's. */
 double separable_estimate_ns(const struct convolve_spec *spec, const struct geometry *geometry);
+double separable_least_ns(enum convolve_dtype dtype); /* no estimate with two such axes is below */
 
 /* Of CONVOLVE_FFT or CONVOLVE_OVERLAP_ADD: infinite where they cannot. */
 double transform_estimate_ns(const struct convolve_spec *spec, const struct geometry *geometry,

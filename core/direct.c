@@ -6,6 +6,7 @@
 
 #include "core/direct_state.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -66,6 +67,18 @@ static bool direct_measure(const struct convolve_spec *spec, const struct geomet
            direct_unit_scratch(&layout, &sizes->tile_scratch_bytes);
 }
 
+static bool direct_draft(struct convolve_plan *plan, void *room)
+{
+    struct direct_state *const state = room;
+    struct plan_sizes *const sizes = &plan->sizes;
+    static_assert(sizeof *state <= PLAN_ROOM_BYTES, "a draft has room for it");
+    plan->drafted = state;
+    return direct_layout_derive(&state->layout, &plan->spec, &plan->geometry) &&
+           state_bytes(&state->layout, &sizes->plan_bytes) &&
+           direct_scratch_size(&state->layout, &sizes->scratch_bytes) &&
+           direct_unit_scratch(&state->layout, &sizes->tile_scratch_bytes);
+}
+
 static void fill_offsets(struct direct_state *state)
 {
     const struct direct_layout *layout = &state->layout;
@@ -91,15 +104,27 @@ static void fill_offsets(struct direct_state *state)
         state->copy_offsets = NULL;
 }
 
+/* The state with its layout, and its offsets behind it, as plan_bytes counts them; of a draft both stay in its room where they
+ * fit. */
+static struct direct_state *state_create(const struct convolve_plan *plan)
+{
+    struct direct_state *state = plan->drafted;
+    if (state && plan->sizes.plan_bytes <= PLAN_ROOM_BYTES)
+        return state;
+    state = aligned_alloc(CONVOLVE_ALIGNMENT, plan->sizes.plan_bytes);
+    if (state && plan->drafted)
+        state->layout = ((const struct direct_state *)plan->drafted)->layout;
+    else if (state)
+        direct_layout_derive(&state->layout, &plan->spec, &plan->geometry); /* direct_measure has seen it succeed */
+    return state;
+}
+
 static bool direct_create(struct convolve_plan *plan, const void *kernel, struct convolve_error *error)
 {
     (void)kernel; /* every kernel of the shape is treated alike */
-    const size_t bytes = plan->sizes.plan_bytes;
-    struct direct_state *const state = aligned_alloc(CONVOLVE_ALIGNMENT, bytes);
+    struct direct_state *const state = state_create(plan);
     if (!state)
         return convolve_fail(error, "overloaded", "", "out of memory");
-    memset(state, 0, bytes);
-    direct_layout_derive(&state->layout, &plan->spec, &plan->geometry); /* direct_measure has seen it succeed */
     unsigned char *cursor = (unsigned char *)state;
     plan_scratch_take(&cursor, 1, sizeof *state);
     state->place_offsets = (ptrdiff_t *)(void *)cursor;
@@ -109,13 +134,16 @@ static bool direct_create(struct convolve_plan *plan, const void *kernel, struct
     state->unit_roundoff = f32 ? 0x1p-24 : 0x1p-53;
     state->tiny = f32 ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
     state->exact_below = f32 ? 0x1p24 : 0x1p53;
+    state->bound = NULL;
+    state->maker = NULL;
     plan->state = state;
     return true;
 }
 
 static void direct_destroy(struct convolve_plan *plan)
 {
-    free(plan->state);
+    if (plan->state != plan->drafted)
+        free(plan->state);
 }
 
 /* ---- Stages ----------------------------------------------------------------------------------------------------------- */
@@ -233,6 +261,7 @@ const struct plan_method direct_method = {
     .id = CONVOLVE_DIRECT,
     .accepts = direct_accepts,
     .measure = direct_measure,
+    .draft = direct_draft,
     .create = direct_create,
     .destroy = direct_destroy,
     .stage_count = direct_stage_count,

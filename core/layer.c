@@ -4,6 +4,7 @@
 #include "core/layer_explain.h"
 #include "core/layer_state.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -126,13 +127,27 @@ static double layer_predict(const struct convolve_plan *plan, const struct convo
     return found->source.nonfinite || found->weight.nonfinite || found->bias.nonfinite ? NAN : found->bound;
 }
 
+/* The state stays where the draft has put it. */
+static bool layer_create(struct convolve_plan *plan, const void *weight, struct convolve_error *error)
+{
+    struct layer_state *const state = plan->drafted;
+    const bool f32 = state->element == LAYER_F32;
+    (void)weight, (void)error; /* every weight of the shape is treated alike */
+    state->unit_roundoff = f32 ? 0x1p-24 : 0x1p-53;
+    state->tiny = f32 ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
+    state->exact_below = f32 ? 0x1p24 : 0x1p53;
+    plan->state = state;
+    return true;
+}
+
 static void layer_destroy(struct convolve_plan *plan)
 {
-    free(plan->state);
+    (void)plan; /* holds nothing beside the draft */
 }
 
 static const struct plan_method layer_direct = {
     .id = CONVOLVE_DIRECT,
+    .create = layer_create,
     .destroy = layer_destroy,
     .stage_count = layer_stage_count,
     .tile_count = layer_tile_count,
@@ -152,12 +167,15 @@ static bool check_method(const struct convolve_layer_spec *spec, struct convolve
                          convolve_method_name(spec->method));
 }
 
-/* What both a cost and a plan begin with. */
-static bool prepare(struct convolve_plan *plan, struct layer_state *state, const struct convolve_layer_spec *spec,
-                    struct convolve_error *error)
+/* The plan up to its sizes. */
+static bool prepare(struct convolve_draft *draft, const struct convolve_layer_spec *spec, struct convolve_error *error)
 {
+    struct convolve_plan *const plan = &draft->plan;
+    struct layer_state *const state = (struct layer_state *)(void *)draft->room;
     struct layer_geometry geometry;
-    *plan = (struct convolve_plan){.method = &layer_direct, .spec.dtype = spec->dtype};
+    static_assert(sizeof *state <= PLAN_ROOM_BYTES, "a draft has room for it");
+    *plan = (struct convolve_plan){.method = &layer_direct, .spec.dtype = spec->dtype, .drafted = state};
+    draft->may_separate = false;
     plan->spec.max_error_given = spec->max_error_given;
     plan->spec.max_error = spec->max_error;
     if (!check_method(spec, error) || !layer_geometry_derive(&geometry, spec, error))
@@ -189,52 +207,48 @@ static uint64_t saturating_multiply(uint64_t a, uint64_t b)
     return __builtin_mul_overflow(a, b, &a) ? UINT64_MAX : a;
 }
 
-bool convolve_layer_cost(struct convolve_cost *cost, const struct convolve_layer_spec *spec, unsigned threads,
-                         struct convolve_error *error)
+bool convolve_layer_draft_derive(struct convolve_draft *draft, struct convolve_cost *cost,
+                                 const struct convolve_layer_spec *spec, unsigned threads, struct convolve_error *error)
 {
-    struct convolve_plan plan;
-    struct layer_state state;
+    const struct convolve_plan *const plan = &draft->plan;
     *cost = (struct convolve_cost){0};
-    if (!prepare(&plan, &state, spec, error))
+    if (!prepare(draft, spec, error))
         return false;
-    const struct layer_geometry *geometry = &state.geometry;
+    const struct layer_state *const state = plan->drafted;
+    const struct layer_geometry *const geometry = &state->geometry;
     uint64_t values = saturating_add(saturating_add(geometry->x.count, geometry->y.count), geometry->w.count);
-    values = saturating_add(values, state.bias_values / state.parts);
+    values = saturating_add(values, state->bias_values / state->parts);
     cost->dtype = spec->dtype;
     cost->output = geometry->output;
     cost->output_count = geometry->output_count;
-    cost->method = plan.method->id;
+    cost->method = plan->method->id;
     cost->multiply_adds = geometry->multiply_adds;
     cost->tensor_bytes = saturating_multiply(values, convolve_dtype_bytes(spec->dtype));
-    cost->scratch_bytes = saturating_add(saturating_add(plan.sizes.plan_bytes, plan.sizes.scratch_bytes),
-                                         saturating_multiply(plan.sizes.tile_scratch_bytes, threads));
+    cost->scratch_bytes = saturating_add(saturating_add(plan->sizes.plan_bytes, plan->sizes.scratch_bytes),
+                                         saturating_multiply(plan->sizes.tile_scratch_bytes, threads));
     return true;
+}
+
+bool convolve_layer_cost(struct convolve_cost *cost, const struct convolve_layer_spec *spec, unsigned threads,
+                         struct convolve_error *error)
+{
+    struct convolve_draft draft;
+    return convolve_layer_draft_derive(&draft, cost, spec, threads, error);
 }
 
 bool convolve_layer_plan_create(struct convolve_plan **plan, const struct convolve_layer_spec *spec, const void *weight,
                                 struct convolve_error *error)
 {
-    (void)weight; /* every weight of the shape is treated alike */
-    struct convolve_plan *const made = malloc(sizeof *made);
-    struct layer_state *const state = malloc(sizeof *state);
+    struct convolve_draft *const draft = malloc(sizeof *draft);
     *plan = NULL;
-    if (!made || !state) {
-        convolve_fail(error, "overloaded", "", "out of memory");
-        goto failed;
+    if (!draft)
+        return convolve_fail(error, "overloaded", "", "out of memory");
+    if (!prepare(draft, spec, error) || !convolve_draft_plan(plan, draft, weight, error)) {
+        free(draft);
+        return false;
     }
-    if (!prepare(made, state, spec, error))
-        goto failed;
-    const bool f32 = state->element == LAYER_F32;
-    state->unit_roundoff = f32 ? 0x1p-24 : 0x1p-53;
-    state->tiny = f32 ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
-    state->exact_below = f32 ? 0x1p24 : 0x1p53;
-    made->state = state;
-    *plan = made;
+    (*plan)->memory = draft;
     return true;
-failed:
-    free(state);
-    free(made);
-    return false;
 }
 
 bool convolve_layer_predict(const struct convolve_layer_spec *spec, const struct convolve_run *tensors,

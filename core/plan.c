@@ -63,25 +63,8 @@ static bool fail_memory(struct convolve_error *error)
     return convolve_fail(error, "overloaded", "", "out of memory");
 }
 
-/* What both a cost and a plan begin with. A zero-length axis leaves the sizes 0. */
-static bool prepare(struct convolve_plan *plan, const struct convolve_spec *spec, struct convolve_error *error)
+static bool fail_uncountable(struct convolve_error *error)
 {
-    *plan = (struct convolve_plan){.spec = *spec};
-    if (!geometry_derive(&plan->geometry, spec, error))
-        return false;
-    const enum convolve_method id = choose_method(spec, &plan->geometry);
-    plan->method = plan_method_find(id);
-    if (!plan->method)
-        return fail_method(id, error);
-    if (plan->geometry.empty) {
-        assert(plan->method->answers_empty); /* geometry_derive refuses the others */
-        return true;
-    }
-    if (!plan->method->accepts(spec, &plan->geometry, error))
-        return false;
-    plan->routines = simd_routines();
-    if (plan->method->measure(spec, &plan->geometry, &plan->sizes))
-        return true;
     convolve_fail(error, "too-large", "",
                   "the scratch memory cannot be counted in 64 bits: cut the request into parts");
     if (error) {
@@ -91,13 +74,30 @@ static bool prepare(struct convolve_plan *plan, const struct convolve_spec *spec
     return false;
 }
 
-/* Whether the kernel's values may yet make a plan of auto one of separable; if so, what that takes. */
-static bool may_separate(const struct convolve_plan *plan, struct plan_sizes *sizes)
+/* The plan up to its sizes. A zero-length axis leaves them 0. */
+static bool prepare(struct convolve_draft *draft, const struct convolve_spec *spec, struct convolve_error *error)
 {
-    *sizes = (struct plan_sizes){0};
-    return choose_separable(&plan->spec, &plan->geometry) &&
-           separable_method.accepts(&plan->spec, &plan->geometry, NULL) &&
-           separable_method.measure(&plan->spec, &plan->geometry, sizes);
+    struct convolve_plan *const plan = &draft->plan;
+    *plan = (struct convolve_plan){.spec = *spec};
+    draft->may_separate = false;
+    if (!geometry_derive(&plan->geometry, spec, error))
+        return false;
+    const struct choice choice = choose(spec, &plan->geometry);
+    plan->method = plan_method_find(choice.method);
+    if (!plan->method)
+        return fail_method(choice.method, error);
+    if (plan->geometry.empty) {
+        assert(plan->method->answers_empty); /* geometry_derive refuses the others */
+        return true;
+    }
+    if (!plan->method->accepts(spec, &plan->geometry, error))
+        return false;
+    plan->routines = simd_routines();
+    draft->may_separate = choice.separable && separable_method.accepts(spec, &plan->geometry, NULL) &&
+                          separable_method.measure(spec, &plan->geometry, &draft->separable);
+    const bool counted = plan->method->draft ? plan->method->draft(plan, draft->room)
+                                             : plan->method->measure(spec, &plan->geometry, &plan->sizes);
+    return counted || fail_uncountable(error);
 }
 
 static uint64_t saturating_add(uint64_t a, uint64_t b)
@@ -116,54 +116,72 @@ static uint64_t bytes_of(const struct plan_sizes *sizes, unsigned threads)
                           saturating_multiply(sizes->tile_scratch_bytes, threads));
 }
 
-bool convolve_cost(struct convolve_cost *cost, const struct convolve_spec *spec, unsigned threads,
-                   struct convolve_error *error)
+size_t convolve_draft_bytes(void)
 {
-    struct convolve_plan plan;
+    return sizeof(struct convolve_draft);
+}
+
+bool convolve_draft_derive(struct convolve_draft *draft, struct convolve_cost *cost, const struct convolve_spec *spec,
+                           unsigned threads, struct convolve_error *error)
+{
+    const struct geometry *const geometry = &draft->plan.geometry;
     *cost = (struct convolve_cost){0};
-    if (!prepare(&plan, spec, error))
+    if (!prepare(draft, spec, error))
         return false;
     size_t input = 0, kernel = 0;
     convolve_shape_count(&spec->input, &input); /* geometry_derive has found that they fit */
     convolve_shape_count(&spec->kernel, &kernel);
     cost->dtype = spec->dtype;
-    cost->exchanged = plan.geometry.exchanged;
-    cost->output = plan.geometry.output;
-    cost->output_count = plan.geometry.output_count;
-    cost->method = plan.method->id;
-    cost->multiply_adds = plan.geometry.multiply_adds;
+    cost->exchanged = geometry->exchanged;
+    cost->output = geometry->output;
+    cost->output_count = geometry->output_count;
+    cost->method = draft->plan.method->id;
+    cost->multiply_adds = geometry->multiply_adds;
     cost->tensor_bytes = saturating_multiply(saturating_add(saturating_add(input, kernel), cost->output_count),
                                              convolve_dtype_bytes(spec->dtype));
-    cost->scratch_bytes = bytes_of(&plan.sizes, threads);
-    struct plan_sizes separable;
-    if (may_separate(&plan, &separable) && cost->scratch_bytes < bytes_of(&separable, threads))
-        cost->scratch_bytes = bytes_of(&separable, threads);
+    cost->scratch_bytes = bytes_of(&draft->plan.sizes, threads);
+    if (draft->may_separate && cost->scratch_bytes < bytes_of(&draft->separable, threads))
+        cost->scratch_bytes = bytes_of(&draft->separable, threads);
     return true;
+}
+
+bool convolve_cost(struct convolve_cost *cost, const struct convolve_spec *spec, unsigned threads,
+                   struct convolve_error *error)
+{
+    struct convolve_draft draft;
+    return convolve_draft_derive(&draft, cost, spec, threads, error);
 }
 
 /* ---- Plans ------------------------------------------------------------------------------------------------------------ */
 
+bool convolve_draft_plan(struct convolve_plan **plan, struct convolve_draft *draft, const void *kernel,
+                         struct convolve_error *error)
+{
+    struct convolve_plan *const made = &draft->plan;
+    *plan = NULL;
+    if (kernel && draft->may_separate) {
+        made->method = &separable_method; /* which hands on to another where it finds that it cannot */
+        made->sizes = draft->separable;
+        made->drafted = NULL;
+    }
+    if (!made->geometry.empty && !made->method->create(made, kernel, error))
+        return false;
+    *plan = made;
+    return true;
+}
+
 bool convolve_plan_create(struct convolve_plan **plan, const struct convolve_spec *spec, const void *kernel,
                           struct convolve_error *error)
 {
-    struct convolve_plan *const made = malloc(sizeof *made);
+    struct convolve_draft *const draft = malloc(sizeof *draft);
     *plan = NULL;
-    if (!made)
+    if (!draft)
         return fail_memory(error);
-    if (!prepare(made, spec, error)) {
-        free(made);
+    if (!prepare(draft, spec, error) || !convolve_draft_plan(plan, draft, kernel, error)) {
+        free(draft);
         return false;
     }
-    struct plan_sizes separable;
-    if (kernel && may_separate(made, &separable)) {
-        made->method = &separable_method; /* which hands on to another where it finds that it cannot */
-        made->sizes = separable;
-    }
-    if (!made->geometry.empty && !made->method->create(made, kernel, error)) {
-        free(made);
-        return false;
-    }
-    *plan = made;
+    (*plan)->memory = draft;
     return true;
 }
 
@@ -173,7 +191,7 @@ void convolve_plan_destroy(struct convolve_plan *plan)
         return;
     if (!plan->geometry.empty)
         plan->method->destroy(plan);
-    free(plan);
+    free(plan->memory);
 }
 
 const struct convolve_shape *convolve_plan_output(const struct convolve_plan *plan)

@@ -9,6 +9,8 @@
 #include "core/geometry.h"
 #include "core/simd/routines.h"
 
+#include <stddef.h>
+
 /* What a plan needs beside the tensors. */
 struct plan_sizes {
     size_t plan_bytes; /* allocated by `create`, kept until `destroy` */
@@ -25,6 +27,10 @@ struct plan_method {
 
     /* From shapes and dtype alone, allocating nothing; false where a size does not fit size_t. */
     bool (*measure)(const struct convolve_spec *spec, const struct geometry *geometry, struct plan_sizes *sizes);
+
+    /* As measure, of plan->spec into plan->sizes, and leaves in `room` (PLAN_ROOM_BYTES), as plan->drafted, what it has derived, for
+     * `create` to go on from. May be NULL. */
+    bool (*draft)(struct convolve_plan *plan, void *room);
 
     /* Sets plan->state from the other members, which are filled. `kernel` may be NULL. On failure everything is freed again. */
     bool (*create)(struct convolve_plan *plan, const void *kernel, struct convolve_error *error);
@@ -52,7 +58,19 @@ struct convolve_plan {
     struct plan_sizes sizes;
     const bool
         *slices; /* of the kernel, row-major over its axes that are not convolved: those this plan makes; NULL: all */
+    void
+        *drafted; /* what the method's `draft` left; NULL where the plan is none of a draft's, or the method has none */
     void *state; /* the method's own */
+    void *memory; /* what plan.c frees with the plan; NULL where the caller has the draft */
+};
+
+/* The plan to be, and all that a method may keep for it without an allocation. */
+enum { PLAN_ROOM_BYTES = 2048 };
+struct convolve_draft {
+    struct convolve_plan plan;
+    bool may_separate; /* whether the kernel's values may yet make the plan one of separable; what that takes */
+    struct plan_sizes separable;
+    _Alignas(max_align_t) unsigned char room[PLAN_ROOM_BYTES];
 };
 
 /* The method of this name in this build, or NULL. */

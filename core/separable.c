@@ -88,7 +88,7 @@ static bool separable_accepts(const struct convolve_spec *spec, const struct geo
 
 static const struct plan_method *rest_method(const struct convolve_spec *spec, const struct geometry *geometry)
 {
-    return plan_method_find(choose_method(spec, geometry));
+    return plan_method_find(choose(spec, geometry).method);
 }
 
 /* The arrays that follow the state, and the state itself. */

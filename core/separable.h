@@ -6,7 +6,7 @@
 #include "core/plan.h"
 
 /* Where a plan's method is auto its slices of the kernel are judged one by one: `create` leaves those that are not outer
- * products to the method that choose_method names, and the whole plan, its `method` too, if none is. */
+ * products to the method that choose names, and the whole plan, its `method` too, if none is. */
 extern const struct plan_method separable_method;
 
 #endif

@@ -194,13 +194,16 @@ enum endpoint_answer computation_run(struct request *request, struct response *r
     const uint64_t since = clock_now_ns();
 
     set_deadline(request);
-    const bool known = state->operation->cost(request, error) || fail_cost(request, error);
+    state->draft = arena_alloc(&request->arena, convolve_draft_bytes());
+    const bool known = state->draft ? state->operation->derive(request, error) || fail_cost(request, error)
+                                    : admission_fail_memory(request, error);
     request->decode_ns += clock_now_ns() - since;
     if (!known)
         return ENDPOINT_FAILED;
     if (state->options.plan)
         return answer_plan(request, response, error);
-    if (!admission_check(request, &state->cost, error) || !state->operation->plan(request, error))
+    if (!admission_check(request, &state->cost, error) ||
+        !convolve_draft_plan(&state->plan, state->draft, state->run.kernel, error))
         return ENDPOINT_FAILED;
     return start(request, response, error);
 }

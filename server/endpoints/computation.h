@@ -5,7 +5,7 @@
  * A format plugs in at one of three places. A body in another notation is a `struct computation_input`, which ends in the same
  * members (struct json_body) that a JSON body ends in; an answer in another notation is a `struct computation_output`;
  * computation_begin chooses both. What has neither body nor members of ours fills the state itself (options, run, and what
- * `cost` and `plan` read) and calls computation_run. */
+ * `derive` reads) and calls computation_run. */
 #ifndef SERVER_ENDPOINTS_COMPUTATION_H
 #define SERVER_ENDPOINTS_COMPUTATION_H
 
@@ -39,10 +39,10 @@ struct computation_output {
 struct computation_operation {
     size_t state_bytes;
     const struct json_schema *schema;
-    /* Members to options, run and whatever cost and plan are made from. */
+    /* Members to options, run and whatever the draft is made from. */
     bool (*read)(struct request *request, const struct json_body *body, struct convolve_error *error);
-    bool (*cost)(struct request *request, struct convolve_error *error);
-    bool (*plan)(struct request *request, struct convolve_error *error);
+    /* The draft of the plan, and the cost. */
+    bool (*derive)(struct request *request, struct convolve_error *error);
     /* The bound that the values tell beforehand; left as it is where a plan came with shapes alone. */
     bool (*predict)(struct request *request, double *error_bound, struct convolve_error *error);
     /* Adds `flipped` and notes. May be NULL. */
@@ -56,7 +56,8 @@ struct computation {
     const struct computation_output *output;
     struct options options;
     struct convolve_cost cost;
-    struct convolve_plan *plan;
+    struct convolve_draft *draft;
+    struct convolve_plan *plan; /* in the draft's memory */
     struct convolve_run run; /* its tensors are blocks of the arena; NULL where a plan came with shapes alone */
 };
 

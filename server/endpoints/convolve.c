@@ -38,16 +38,11 @@ static bool read_correlate(struct request *request, const struct json_body *body
     return read_members(request, CONVOLVE_OP_CORRELATE, body, error);
 }
 
-static bool cost(struct request *request, struct convolve_error *error)
+static bool derive(struct request *request, struct convolve_error *error)
 {
     struct convolve_state *state = request->state;
-    return convolve_cost(&state->computation.cost, &state->members.spec, request->daemon->threads, error);
-}
-
-static bool plan(struct request *request, struct convolve_error *error)
-{
-    struct convolve_state *state = request->state;
-    return convolve_plan_create(&state->computation.plan, &state->members.spec, state->members.kernel, error);
+    return convolve_draft_derive(state->computation.draft, &state->computation.cost, &state->members.spec,
+                                 request->daemon->threads, error);
 }
 
 static bool predict(struct request *request, double *error_bound, struct convolve_error *error)
@@ -100,7 +95,7 @@ static void describe(const struct request *request, struct answer *answer)
 
 #define CONVOLVE_OPERATION(reader)                                                                                     \
     {                                                                                                                  \
-        sizeof(struct convolve_state), &convolve_schema, reader, cost, plan, predict, describe                         \
+        sizeof(struct convolve_state), &convolve_schema, reader, derive, predict, describe                             \
     }
 static const struct computation_operation convolve = CONVOLVE_OPERATION(read_convolve);
 static const struct computation_operation correlate = CONVOLVE_OPERATION(read_correlate);

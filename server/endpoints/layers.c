@@ -25,17 +25,11 @@ static bool read_members(struct request *request, enum convolve_layer_operation 
     return true;
 }
 
-static bool cost(struct request *request, struct convolve_error *error)
+static bool derive(struct request *request, struct convolve_error *error)
 {
     struct layers_state *state = request->state;
-    return convolve_layer_cost(&state->computation.cost, &state->members.spec, request->daemon->threads, error);
-}
-
-static bool plan(struct request *request, struct convolve_error *error)
-{
-    struct layers_state *state = request->state;
-    return convolve_layer_plan_create(&state->computation.plan, &state->members.spec, state->computation.run.kernel,
-                                      error);
+    return convolve_layer_draft_derive(state->computation.draft, &state->computation.cost, &state->members.spec,
+                                       request->daemon->threads, error);
 }
 
 static bool predict(struct request *request, double *error_bound, struct convolve_error *error)
@@ -55,8 +49,7 @@ static bool predict(struct request *request, double *error_bound, struct convolv
         .state_bytes = sizeof(struct layers_state),                                                                    \
         .schema = &layers_schemas[which],                                                                              \
         .read = read_##name,                                                                                           \
-        .cost = cost,                                                                                                  \
-        .plan = plan,                                                                                                  \
+        .derive = derive,                                                                                              \
         .predict = predict,                                                                                            \
     };                                                                                                                 \
     COMPUTATION_ENDPOINT(endpoint_##name, operation_##name)

@@ -254,7 +254,11 @@ bool layer_case_run(const struct layer_case *c, void *output, struct convolve_ou
 {
     struct convolve_plan *plan;
     struct convolve_run run = c->tensors;
-    if (!convolve_layer_plan_create(&plan, &c->spec, c->tensors.kernel, error))
+    struct convolve_cost cost;
+    struct convolve_draft *const draft = layer_random_below(2) ? layer_memory(convolve_draft_bytes()) : NULL;
+    if (draft ? !convolve_layer_draft_derive(draft, &cost, &c->spec, 1, error) ||
+                    !convolve_draft_plan(&plan, draft, c->tensors.kernel, error)
+              : !convolve_layer_plan_create(&plan, &c->spec, c->tensors.kernel, error))
         fail_msg("%s: %s at \"%s\": %s", c->name, error->slug, error->pointer, error->detail);
     const size_t scratch_bytes = convolve_plan_scratch_bytes(plan);
     const size_t tile_bytes = convolve_plan_tile_scratch_bytes(plan);
@@ -275,5 +279,6 @@ bool layer_case_run(const struct layer_case *c, void *output, struct convolve_ou
     free(run.scratch);
     free(tile_scratch);
     convolve_plan_destroy(plan);
+    free(draft);
     return finished;
 }

@@ -292,12 +292,32 @@ static void run_stage(const struct convolve_plan *plan, const struct convolve_ru
     free(order);
 }
 
+/* By way of a draft, whose cost is convolve_cost's. */
+static bool plan_in_two_steps(struct convolve_plan **plan, struct convolve_draft *draft,
+                              const struct convolve_spec *spec, const void *kernel, struct convolve_error *error)
+{
+    struct convolve_cost cost, same;
+    if (!convolve_draft_derive(draft, &cost, spec, 2, error))
+        return false;
+    assert_true(convolve_cost(&same, spec, 2, NULL));
+    assert_int_equal(cost.method, same.method);
+    assert_int_equal(cost.output_count, same.output_count);
+    assert_int_equal(cost.multiply_adds, same.multiply_adds);
+    assert_int_equal(cost.tensor_bytes, same.tensor_bytes);
+    assert_int_equal(cost.scratch_bytes, same.scratch_bytes);
+    return convolve_draft_plan(plan, draft, kernel, error);
+}
+
 bool run_plan(const struct convolve_spec *spec, const void *input, const void *kernel, void *output, unsigned threads,
               uint64_t *state, struct convolve_outcome *outcome, struct convolve_error *error)
 {
     struct convolve_plan *plan;
-    if (!convolve_plan_create(&plan, spec, kernel, error))
+    struct convolve_draft *const draft = threads == 2 ? malloc(convolve_draft_bytes()) : NULL;
+    if (draft ? !plan_in_two_steps(&plan, draft, spec, kernel, error)
+              : !convolve_plan_create(&plan, spec, kernel, error)) {
+        free(draft);
         return false;
+    }
     const size_t bytes = convolve_plan_scratch_bytes(plan);
     void *const scratch = allocate_values(CONVOLVE_INT64, bytes / 8 + 8);
     memset(scratch, 0xff, bytes);
@@ -307,6 +327,7 @@ bool run_plan(const struct convolve_spec *spec, const void *input, const void *k
     const bool finished = convolve_plan_finish(plan, &run, outcome, error);
     free(scratch);
     convolve_plan_destroy(plan);
+    free(draft);
     return finished;
 }
 
