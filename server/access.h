@@ -27,13 +27,15 @@ bool access_check_key(struct access *access, const struct request *request, uint
 struct access_rate {
     uint64_t limit, left, wait_s;
 };
-/* Takes one request from the bucket of `client` (a key's number, or the hash of an address); false: "rate-limited", and
+/* Takes one request from the bucket of `client` (a key's number, or access_hash of an address); false: "rate-limited", and
  * rate->wait_s is Retry-After. A limit of 0 is none. */
 bool access_take(struct access *access, const struct config *config, uint64_t client, struct access_rate *rate,
                  struct convolve_error *error);
 
-/* The client behind trusted proxies: `peer`, or what X-Forwarded-For says of it, counted from the right. As a hash. */
-uint64_t access_client(const struct config *config, const struct request *request, const char *peer);
+/* The client's address: `peer`, or behind trusted proxies what X-Forwarded-For says of it, counted from the right; then it lies
+ * in the request's arena. */
+const char *access_client(const struct config *config, struct request *request, const char *peer);
+uint64_t access_hash(const char *client); /* as access_take wants it */
 
 /* What Access-Control-Allow-Origin is to say to this origin: "*", the origin itself, or NULL for nothing. */
 const char *access_allowed_origin(const struct config *config, const char *origin);

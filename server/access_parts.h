@@ -7,13 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "server/sha256.h"
-
-struct access_keys {
-    bool required; /* a file is configured: without a key nobody is let in */
-    size_t count;
-    uint8_t (*hashes)[SHA256_BYTES];
-};
+#include "server/keys.h"
 
 /* Token buckets by client. The table has a fixed size: a client takes the place of one whose bucket is full again, since a full
  * bucket says nothing. */
@@ -25,7 +19,8 @@ struct bucket {
 
 struct access {
     pthread_rwlock_t lock;
-    struct access_keys keys;
+    struct keys keys; /* guarded, as `required`, by `lock` */
+    bool required; /* a file is configured: without a key nobody is let in */
     pthread_mutex_t buckets_lock;
     struct bucket buckets[BUCKET_SETS][BUCKET_WAYS];
 };

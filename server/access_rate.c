@@ -110,38 +110,51 @@ static bool is_trusted(const struct config *config, const uint8_t address[16])
     return false;
 }
 
-static uint64_t hash_bytes(const void *bytes, size_t count)
+uint64_t access_hash(const char *client)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < count; i++)
-        hash = (hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(0x100000001b3);
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    for (; *client != '\0'; client++)
+        hash = (hash ^ (uint8_t)*client) * UINT64_C(0x100000001b3);
     return hash;
 }
 
-uint64_t access_client(const struct config *config, const struct request *request, const char *peer)
+/* Reads one list of X-Forwarded-For from its right end for as long as the client so far is a proxy. False: what stands there is
+ * no address, and what is further left was written by who knows whom. */
+static bool go_left(const struct config *config, const char *text, uint8_t client[16])
 {
+    for (size_t end = strlen(text); end > 0 && is_trusted(config, client);) {
+        size_t start = end, last = end;
+        while (start > 0 && text[start - 1] != ',')
+            start--;
+        end = start > 0 ? start - 1 : 0;
+        while (start < last && (text[start] == ' ' || text[start] == '\t'))
+            start++;
+        while (last > start && (text[last - 1] == ' ' || text[last - 1] == '\t'))
+            last--;
+        uint8_t named[16];
+        if (!read_address(text + start, last - start, named))
+            return false;
+        memcpy(client, named, sizeof named);
+    }
+    return true;
+}
+
+const char *access_client(const struct config *config, struct request *request, const char *peer)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    char text[INET6_ADDRSTRLEN];
     uint8_t client[16];
 
-    if (!read_address(peer, strlen(peer), client))
-        return hash_bytes(peer, strlen(peer)); /* a Unix socket: all its callers are one */
-    for (size_t i = request->header_count; i-- > 0 && is_trusted(config, client);) {
-        if (strcasecmp(request->headers[i].name, "X-Forwarded-For") != 0)
-            continue;
-        const char *text = request->headers[i].value;
-        for (size_t end = strlen(text); end > 0 && is_trusted(config, client);) {
-            size_t start = end, last = end;
-            while (start > 0 && text[start - 1] != ',')
-                start--;
-            end = start > 0 ? start - 1 : 0;
-            while (start < last && (text[start] == ' ' || text[start] == '\t'))
-                start++;
-            while (last > start && (text[last - 1] == ' ' || text[last - 1] == '\t'))
-                last--;
-            uint8_t named[16];
-            if (!read_address(text + start, last - start, named))
-                return hash_bytes(client, sizeof client); /* what is further left was written by who knows whom */
-            memcpy(client, named, sizeof client);
-        }
-    }
-    return hash_bytes(client, sizeof client);
+    if (config->trusted_proxies.count == 0 || !read_address(peer, strlen(peer), client) || !is_trusted(config, client))
+        return peer; /* a Unix socket's callers are all one */
+    for (size_t i = request->header_count; i-- > 0;)
+        if (strcasecmp(request->headers[i].name, "X-Forwarded-For") == 0 &&
+            !go_left(config, request->headers[i].value, client))
+            break;
+    if (memcmp(client, mapped, sizeof mapped) == 0)
+        inet_ntop(AF_INET, client + sizeof mapped, text, sizeof text);
+    else
+        inet_ntop(AF_INET6, client, text, sizeof text);
+    const char *copy = arena_copy_text(&request->arena, text, strlen(text));
+    return copy != NULL ? copy : peer;
 }

@@ -116,6 +116,15 @@ void address_make_local(struct address *address)
     }
 }
 
+bool address_is_local(const struct address *address)
+{
+    if (address->socket.ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)&address->socket)->sin_addr.s_addr) >> 24 == 127;
+    if (address->socket.ss_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)&address->socket)->sin6_addr);
+    return address->socket.ss_family == AF_UNIX;
+}
+
 bool address_is_network(const char *text)
 {
     char host[INET6_ADDRSTRLEN + 1] = "";

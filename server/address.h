@@ -24,6 +24,9 @@ void address_format(const struct address *address, char out[ADDRESS_TEXT_MAX]);
 /* Where a client of this machine reaches it: 0.0.0.0 becomes 127.0.0.1, [::] becomes [::1]; the rest stays. */
 void address_make_local(struct address *address);
 
+/* Whether only this machine reaches it: a Unix socket, 127.0.0.0/8, ::1. */
+bool address_is_local(const struct address *address);
+
 /* Whether the text is an address (10.0.0.1) or a network (10.0.0.0/8), as `trusted_proxies` lists them. */
 bool address_is_network(const char *text);
 

@@ -3,57 +3,24 @@
  * every reload. */
 #include "server/config.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/config_table.h"
+#include "server/keys.h"
 #include "server/tls.h"
-
-static bool is_sha256(const char *text)
-{
-    return strspn(text, "0123456789abcdefABCDEF") == 64 && text[64] == '\0';
-}
-
-/* Whether a line of the file of keys counts as a key; false with `*wrong` for one that was meant to be a hash and is none. */
-static bool line_is_key(char *line, bool *wrong)
-{
-    line[strcspn(line, "\r\n")] = '\0';
-    if (line[0] == '\0' || line[0] == '#')
-        return false;
-    *wrong = strncmp(line, "sha256:", 7) == 0 && !is_sha256(line + 7);
-    return !*wrong;
-}
 
 static bool check_keys(const struct config *config, bool starting, struct config_error *error)
 {
-    FILE *file = fopen(config->api_keys_file, "re");
-    if (file == NULL) {
-        config_blame(config, CONFIG_INDEX_api_keys_file, error, "%.200s cannot be opened: %s", config->api_keys_file,
-                     strerror(errno));
-        return false;
-    }
-    char *line = NULL;
-    size_t bytes = 0, keys = 0, number = 0;
-    bool wrong = false;
-    while (!wrong && getline(&line, &bytes, file) >= 0) {
-        number++;
-        keys += line_is_key(line, &wrong);
-    }
-    const bool broken = ferror(file) != 0;
-    if (line != NULL)
-        explicit_bzero(line, bytes);
-    free(line);
-    fclose(file);
-    if (broken)
-        config_blame(config, CONFIG_INDEX_api_keys_file, error, "%.200s cannot be read", config->api_keys_file);
-    else if (wrong)
-        config_blame(config, CONFIG_INDEX_api_keys_file, error,
-                     "%.200s: line %zu: after \"sha256:\" stand 64 hexadecimal digits", config->api_keys_file, number);
-    else if (keys == 0 && starting)
-        config_blame(config, CONFIG_INDEX_api_keys_file, error, "%.200s has no key in it, must have one in a line",
-                     config->api_keys_file);
-    return !broken && !wrong && (keys > 0 || !starting);
+    char reason[200] = "has no key in it, must have one in a line";
+    struct keys keys;
+    bool fine = keys_read(&keys, config->api_keys_file, reason, sizeof reason);
+    if (fine && starting)
+        fine = keys.count > 0;
+    keys_release(&keys);
+    if (!fine)
+        config_blame(config, CONFIG_INDEX_api_keys_file, error, "%.200s%s %s", config->api_keys_file,
+                     strncmp(reason, "line ", 5) == 0 ? ":" : "", reason);
+    return fine;
 }
 
 bool config_check_files(const struct config *config, bool starting, struct config_error *error)

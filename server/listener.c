@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Start, drain and stop. One instance of libmicrohttpd serves all addresses: its threads speak HTTP, and get their connections
- * from the watch thread. Another is made when certificates change; the old one goes when its last caller has. */
+ * from the watch thread. */
 #include "server/listener.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +16,8 @@
 #include "server/log.h"
 #include "server/tls.h"
 
-/* Descriptors
- * kept from connections that count: those that are served health alone, log, sockets, epoll. After drain_timeout_ms what is cut
- * has this long to go. */
+/* Descriptors kept from connections that count: those that are served health alone, log, sockets, epoll. After drain_timeout_ms
+ * what is cut has this long to go. */
 enum { DESCRIPTORS_RESERVED = 192, DESCRIPTORS_CAP = 1 << 20, CUT_TIMEOUT_MS = 2000 };
 
 /* ---- libmicrohttpd ------------------------------------------------------------------------------------------------ */
@@ -60,44 +58,22 @@ static void library_logs(void *context, const char *format, va_list arguments)
     log_event(LOG_DEBUG, "http: %s", text);
 }
 
-/* A whole file as text; NULL with `error` filled. */
-static char *read_file(const char *path, char *error, size_t error_bytes)
-{
-    char *text = NULL;
-    size_t room = 0;
-    FILE *file = fopen(path, "re");
-    if (file == NULL || getdelim(&text, &room, '\0', file) < 0) {
-        snprintf(error, error_bytes, "%s: %s", path, strerror(errno));
-        free(text);
-        text = NULL;
-    }
-    if (file != NULL)
-        fclose(file);
-    return text;
-}
-
 static struct MHD_Daemon *start_library(struct listener *listener, const struct config *config, char *error,
                                         size_t error_bytes)
 {
     const unsigned threads = listener->daemon->io_threads;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
                      MHD_USE_ERROR_LOG;
-    char *certificate = NULL, *key = NULL;
     struct MHD_OptionItem options[8];
     size_t count = 0;
 
     if (threads > 1)
         options[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL};
     if (config->tls_certificate != NULL) {
-        flags |= MHD_USE_TLS;
-        certificate = read_file(config->tls_certificate, error, error_bytes);
-        key = certificate != NULL ? read_file(config->tls_key, error, error_bytes) : NULL;
-        if (key == NULL) {
-            free(certificate);
+        if (!tls_show_files(config->tls_certificate, config->tls_key, error, error_bytes))
             return NULL;
-        }
-        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, certificate};
-        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, key};
+        flags |= MHD_USE_TLS;
+        options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_certificate_callback()};
         options[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES};
     }
     options[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
@@ -108,13 +84,8 @@ static struct MHD_Daemon *start_library(struct listener *listener, const struct 
         MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_NOTIFY_CONNECTION, connection_changes, listener,
         MHD_OPTION_URI_LOG_CALLBACK, request_callbacks.begins, listener, MHD_OPTION_NOTIFY_COMPLETED,
         request_callbacks.ends, listener, MHD_OPTION_END);
-    if (key != NULL)
-        explicit_bzero(key, strlen(key));
-    free(key);
-    free(certificate);
     if (library == NULL)
-        snprintf(error, error_bytes, "the HTTP library cannot be started%s",
-                 config->tls_certificate != NULL ? "; do tls_certificate and tls_key belong together?" : "");
+        snprintf(error, error_bytes, "the HTTP library cannot be started");
     return library;
 }
 
@@ -156,7 +127,6 @@ bool listener_start(struct listener **out, struct daemon *daemon, char *error, s
     listener->is_tls = config->tls_certificate != NULL;
     listener->epoll = listener->wake = -1;
     pthread_mutex_init(&listener->lock, NULL);
-    pthread_mutex_init(&listener->accept_lock, NULL);
     reserve_descriptors(listener, config);
     listener->table = calloc(listener->descriptors_max, sizeof *listener->table);
     if (listener->table == NULL)
@@ -188,52 +158,44 @@ void listener_addresses(const struct listener *listener, void (*each)(void *cont
     }
 }
 
+void listener_warn(const struct listener *listener)
+{
+    const struct config *config = atomic_load(&listener->daemon->config);
+    const bool has_keys = config->api_keys_file != NULL;
+    const char *danger =
+        has_keys ? "what is sent can be read on the way: set tls_certificate and tls_key"
+        : listener->is_tls
+            ? "whoever reaches it may compute: set api_keys_file"
+            : "whoever reaches it may compute, and what is sent can be read on the way: set api_keys_file, "
+              "tls_certificate and tls_key";
+    char text[ADDRESS_TEXT_MAX];
+
+    for (unsigned i = 0; i < listener->door_count && !(has_keys && listener->is_tls); i++) {
+        if (listener->doors[i].only_metrics || address_is_local(&listener->doors[i].address))
+            continue;
+        address_format(&listener->doors[i].address, text);
+        log_event(LOG_WARNING,
+                  "%s is open to other machines, and %s, or listen on 127.0.0.1 behind a proxy that sees to it", text,
+                  danger);
+    }
+}
+
 /* ---- Reload ------------------------------------------------------------------------------------------------------- */
 
-static unsigned callers_of(struct MHD_Daemon *library)
+static void renew_certificate(const struct listener *listener, const struct config *config)
 {
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(library, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-    return info != NULL ? info->num_connections : 0;
-}
-
-static void end_retired(struct listener *listener)
-{
-    for (unsigned i = listener->retired_count; i-- > 0;) {
-        if (callers_of(listener->retired[i]) > 0)
-            continue;
-        MHD_stop_daemon(listener->retired[i]);
-        listener->retired[i] = listener->retired[--listener->retired_count];
-    }
-}
-
-static void renew_certificates(struct listener *listener, const struct config *config)
-{
-    char error[256];
-    const unsigned room = sizeof listener->retired / sizeof listener->retired[0];
-
-    end_retired(listener);
+    char reason[200];
     if (listener->is_tls != (config->tls_certificate != NULL))
         log_event(LOG_WARNING, "reload: TLS is switched %s by a restart only", listener->is_tls ? "off" : "on");
-    if (!listener->is_tls || config->tls_certificate == NULL)
-        return;
-    struct MHD_Daemon *fresh =
-        listener->retired_count < room ? start_library(listener, config, error, sizeof error) : NULL;
-    if (fresh == NULL) {
-        log_event(LOG_ERROR, "reload: the certificates stay as they were: %s",
-                  listener->retired_count < room ? error : "too many old ones are still in use");
-        return;
-    }
-    pthread_mutex_lock(&listener->accept_lock);
-    listener->retired[listener->retired_count++] = listener->library;
-    listener->library = fresh;
-    pthread_mutex_unlock(&listener->accept_lock);
+    else if (listener->is_tls && !tls_show_files(config->tls_certificate, config->tls_key, reason, sizeof reason))
+        log_event(LOG_ERROR, "reload: the certificate stays as it was: %s", reason);
 }
 
 void listener_reload(struct listener *listener)
 {
     const struct config *config = atomic_load(&listener->daemon->config);
     access_reload(listener->access, config);
-    renew_certificates(listener, config);
+    renew_certificate(listener, config);
     watch_wake(listener);
 }
 
@@ -301,8 +263,7 @@ void listener_stop(struct listener *listener)
     watch_stop(listener);
     if (listener->library != NULL)
         MHD_stop_daemon(listener->library);
-    for (unsigned i = 0; i < listener->retired_count; i++)
-        MHD_stop_daemon(listener->retired[i]);
+    tls_show_none();
     if (listener->daemon->pool != NULL)
         pool_finish(listener->daemon->pool); /* pieces still being written hold requests, which hold our memory */
     for (unsigned i = 0; i < listener->door_count; i++)
@@ -312,7 +273,6 @@ void listener_stop(struct listener *listener)
             connection_forget(listener, (int)i);
     free(listener->table);
     access_destroy(listener->access);
-    pthread_mutex_destroy(&listener->accept_lock);
     pthread_mutex_destroy(&listener->lock);
     free(listener);
 }

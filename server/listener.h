@@ -14,6 +14,8 @@ bool listener_start(struct listener **listener, struct daemon *daemon, char *err
 /* Calls `each` with "http://127.0.0.1:43211" or "unix:PATH" for every address, in order. */
 void listener_addresses(const struct listener *listener, void (*each)(void *context, const char *address),
                         void *context);
+/* Logs what is dangerous about where it listens: addresses that other machines reach, without keys or without TLS. */
+void listener_warn(const struct listener *listener);
 /* Stops accepting, answers what was accepted, refuses what is new, closes idle connections; returns when none is left or
  * drain_timeout_ms has passed. daemon->draining is set by the caller before. */
 void listener_drain(struct listener *listener);

@@ -46,10 +46,7 @@ static bool check_rate(struct exchange *exchange, const struct config *config, u
                        struct convolve_error *error)
 {
     struct request *request = &exchange->request;
-    const uint64_t client = key != 0 ? key
-                            : config->rate_limit_per_second != 0
-                                ? access_client(config, request, exchange->connection->peer)
-                                : 0;
+    const uint64_t client = key != 0 ? key : config->rate_limit_per_second != 0 ? access_hash(request->client) : 0;
     if (access_take(exchange->connection->listener->access, config, client, &exchange->rate, error))
         return true;
     request->retry_after_s = exchange->rate.wait_s;
@@ -76,6 +73,13 @@ static bool check_media(const struct exchange *exchange, unsigned flags, struct 
     return (flags & ENDPOINT_COMPUTE) == 0 || media_check_body(request, error);
 }
 
+/* A browser asks before it sends what a page may not send unasked, and sends no key with the question. */
+static bool is_preflight(const struct request *request)
+{
+    return strcmp(request->method, "OPTIONS") == 0 && request_header(request, "Origin") != NULL &&
+           request_header(request, "Access-Control-Request-Method") != NULL;
+}
+
 static bool read_target(struct exchange *exchange, enum router_verdict *verdict)
 {
     struct request *request = &exchange->request;
@@ -100,6 +104,7 @@ bool exchange_admit(struct exchange *exchange, bool *at_once)
     uint64_t key = 0;
 
     *at_once = exchange->close = true;
+    request->client = access_client(config, request, exchange->connection->peer);
     if (!guard_check(&exchange->framing, request->headers, request->header_count, exchange->version, error))
         return false;
     if (!read_target(exchange, &verdict))
@@ -119,7 +124,7 @@ bool exchange_admit(struct exchange *exchange, bool *at_once)
         strcmp(request->method, "POST") == 0 && !exchange->framing.has_length && !exchange->framing.chunked;
     *at_once = expects || (exchange->framing.has_length && exchange->framing.length > exchange_body_max(exchange));
     exchange->options = verdict == ROUTER_OPTIONS;
-    if (!is_open && (flags & ENDPOINT_PAGE) == 0 && !exchange->options &&
+    if (!is_open && (flags & ENDPOINT_PAGE) == 0 && !is_preflight(request) &&
         !access_check_key(exchange->connection->listener->access, request, &key, error)) {
         *at_once = true;
         return false;

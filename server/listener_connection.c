@@ -44,10 +44,15 @@ static void describe_peer(struct connection *connection, const struct address *p
 {
     address_format(peer, connection->peer);
     char *colon = strrchr(connection->peer, ':');
-    if (connection->is_tcp && colon != NULL)
-        *colon = '\0';
-    else if (!connection->is_tcp)
+    if (!connection->is_tcp)
         strcpy(connection->peer, "unix");
+    else if (colon != NULL)
+        *colon = '\0';
+    if (connection->peer[0] == '[') { /* of IPv6: "[::1]" */
+        const size_t bytes = strcspn(connection->peer + 1, "]");
+        memmove(connection->peer, connection->peer + 1, bytes);
+        connection->peer[bytes] = '\0';
+    }
 }
 
 bool connection_enter(struct listener *listener, int descriptor, const struct address *peer, const struct door *door)

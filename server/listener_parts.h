@@ -92,10 +92,7 @@ enum { DOORS_MAX = 64, LINGERERS_MAX = 256 };
 struct listener {
     struct daemon *daemon;
     struct access *access;
-    pthread_mutex_t accept_lock; /* guards `library` while a connection is handed to it */
-    struct MHD_Daemon *library,
-        *retired[16]; /* retired: with the certificates before a reload, until their callers go */
-    unsigned retired_count;
+    struct MHD_Daemon *library;
     bool is_tls;
     struct door doors[DOORS_MAX];
     unsigned door_count;

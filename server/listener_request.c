@@ -48,6 +48,7 @@ struct exchange *exchange_create(struct connection *connection, const char *targ
     request->connection = connection;
     request->error_offset = -1;
     request->method = "";
+    request->client = connection->peer;
     exchange->connection = connection;
     atomic_init(&exchange->holders, 1);
     return exchange;

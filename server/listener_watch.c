@@ -64,11 +64,7 @@ static bool accept_one(struct listener *listener, struct door *door, bool *exhau
         close(descriptor);
         return true;
     }
-    pthread_mutex_lock(&listener->accept_lock);
-    const bool added =
-        MHD_add_connection(listener->library, descriptor, (struct sockaddr *)&peer.socket, peer.bytes) == MHD_YES;
-    pthread_mutex_unlock(&listener->accept_lock);
-    if (!added)
+    if (MHD_add_connection(listener->library, descriptor, (struct sockaddr *)&peer.socket, peer.bytes) != MHD_YES)
         connection_forget(listener, descriptor); /* the library has closed it */
     return true;
 }

@@ -243,6 +243,8 @@ void log_request(const struct request *request)
     line_begin(&line, LOG_INFO);
     line_text(&line, "method", request->method != NULL ? request->method : "", 32);
     line_text(&line, "path", request->path != NULL ? request->path : "", PATH_BYTES_MAX);
+    if (request->client != NULL)
+        line_text(&line, "client", request->client, 64);
     line_number(&line, "status", request->status);
     line_number(&line, "body_bytes", request->body_bytes);
     line_ms(&line, "total_ms", request->ended_ns - request->began_ns);

@@ -11,7 +11,7 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 
 void log_configure(const struct config *config); /* level and format; safe while others log */
 void log_event(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void log_request(
-    const struct request *request); /* at info: method, path, status, bytes, phases in ms, id, traceparent */
+/* At info: method, path, client, status, bytes, phases in ms, convolution method, problem, id, traceparent. */
+void log_request(const struct request *request);
 
 #endif

@@ -135,6 +135,7 @@ static int start(struct process *process)
     pool_set_queue_depth(daemon->pool, config->queue_depth);
     if (!listener_start(&process->listener, daemon, reason, sizeof reason))
         return fail(EXIT_FAILED, reason);
+    listener_warn(process->listener);
     listener_addresses(process->listener, print_address, NULL);
     fflush(stdout);
     systemd_notify("READY=1");

@@ -113,6 +113,24 @@ static bool is_sound_id(const char *id)
            strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == bytes;
 }
 
+/* "00-", 32 digits, "-", 16 digits, "-", 2 digits, hexadecimal in lower case, neither of the two longer numbers 0. A later version
+ * may go on after another hyphen; what it adds is not kept. The length, or 0 where it is none. */
+static size_t traceparent_bytes(const char *text)
+{
+    static const size_t parts[] = {2, 32, 16, 2};
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        const size_t digits = strspn(text + at, "0123456789abcdef"), zeros = strspn(text + at, "0");
+        if (digits != parts[i] || ((i == 1 || i == 2) && zeros >= digits) || (i == 0 && strncmp(text, "ff", 2) == 0))
+            return 0;
+        at += digits;
+        if (i < 3 && text[at++] != '-')
+            return 0;
+    }
+    const bool is_whole = text[at] == '\0' || (text[at] == '-' && strncmp(text, "00", 2) != 0);
+    return is_whole ? at : 0;
+}
+
 /* Unique among daemons by a random number of the process, within it by a counter. */
 void request_make_id(char *out, size_t bytes)
 {
@@ -144,6 +162,9 @@ void request_identify(struct request *request)
         strcpy(request->id, id); /* it has CALLER_ID_MAX bytes at most */
     else
         request_make_id(request->id, sizeof request->id);
-    if (trace != NULL && is_sound_id(trace) && strlen(trace) < sizeof request->traceparent)
-        strcpy(request->traceparent, trace);
+    if (trace != NULL && request_header_count(request, "traceparent") == 1) {
+        const size_t trace_bytes = traceparent_bytes(trace);
+        memcpy(request->traceparent, trace, trace_bytes);
+        request->traceparent[trace_bytes] = '\0';
+    }
 }

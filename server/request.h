@@ -25,8 +25,9 @@ struct request {
     const char *route; /* the path as routes.def has it ("/v1/convolve"), for metrics; NULL before routing */
     const char *method, *path; /* as sent */
     const char *path_rest; /* what a route that ends in "{...}" has matched; else NULL */
+    const char *client; /* the caller's address; behind a trusted proxy, that of whom it asks for */
     char id[132]; /* X-Request-Id */
-    char traceparent[64]; /* the caller's, or "" */
+    char traceparent[64]; /* the caller's where it is one, or "" */
     struct arena arena;
     void *state; /* the endpoint's own, from the arena */
     struct job job; /* filled by an endpoint that answers PENDING */
@@ -57,8 +58,8 @@ bool request_query_at(const struct request *request, size_t index, const char **
 /* Splits and decodes "a=1&b=%5B1%5D" into request->query; false: no memory. */
 bool request_read_query(struct request *request, const char *text);
 
-/* Fills request->id: the caller's X-Request-Id where it is sound and sent once, else one of our own, and
- * request->traceparent. */
+/* Fills request->id: the caller's X-Request-Id where it is sound and sent once, else one of our own, and request->traceparent:
+ * the caller's where it is as W3C Trace Context has it and sent once. */
 void request_identify(struct request *request);
 void request_make_id(char *out, size_t bytes); /* one of our own, unique among daemons */
 

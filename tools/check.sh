@@ -72,8 +72,8 @@ includes 'microhttpd\.h' $sources | grep -vE '^(server/listener[a-z_]*\.[ch]|tes
 expect_none "only the listener includes libmicrohttpd"
 includes 'cjson/' $core $(find server -name '*.[ch]') | grep -v '^server/formats/json_read\.c:' >"$log"
 expect_none "only json_read.c and tests include cJSON"
-includes 'gnutls/' $sources | grep -vE '^server/(tls|listener[a-z_]*)\.c:' >"$log"
-expect_none "only tls.c and the listener include GnuTLS"
+includes 'gnutls/' $sources | grep -vE '^(server/(tls|listener[a-z_]*)|tests/http/tls)\.c:' >"$log"
+expect_none "only tls.c, the listener and the test's client include GnuTLS"
 includes '(cmocka|curl/)' $core $(find server -name '*.[ch]') >"$log"
 expect_none "only tests include cmocka and libcurl"
 grep -nE '\b(setlocale|strtod|atof|atoi|sprintf|strcat|gets|alloca)\(' $core $(find server -name '*.[ch]') /dev/null |

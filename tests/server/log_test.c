@@ -71,6 +71,7 @@ static struct request sample_request(void)
 {
     return (struct request){.method = "POST",
                             .path = "/v1/convolve",
+                            .client = "192.0.2.7",
                             .id = "abc-1",
                             .traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
                             .status = 200,
@@ -101,6 +102,7 @@ static void a_request_is_one_line(void **state)
         check_text("line", line, "level", "info");
         check_text("line", line, "method", "POST");
         check_text("line", line, "path", "/v1/convolve");
+        check_text("line", line, "client", "192.0.2.7");
         check_text("line", line, "convolution", "direct");
         check_text("line", line, "request_id", "abc-1");
         check_text("line", line, "traceparent", request.traceparent);
@@ -124,8 +126,8 @@ static void a_request_is_one_line(void **state)
     captured(text, sizeof text);
     capture_end();
     assert_memory_equal(text, "time=2", 6);
-    assert_non_null(
-        strstr(text, "Z level=info method=\"POST\" path=\"/v1/convolve\" status=200 body_bytes=1234 total_ms=2.500 "));
+    assert_non_null(strstr(text, "Z level=info method=\"POST\" path=\"/v1/convolve\" client=\"192.0.2.7\" status=200 "
+                                 "body_bytes=1234 total_ms=2.500 "));
     assert_string_equal(strchr(text, '\n'), "\n");
 }
 
@@ -174,7 +176,7 @@ static void nothing_sent_can_break_a_line(void **state)
         char text[8192];
         struct request request = sample_request();
         request.path = cases[i].path;
-        request.method = cases[i].path;
+        request.method = request.client = cases[i].path;
         request.error.slug = "malformed-multipart";
         memset(request.id, '"', sizeof request.id - 1);
         memset(request.traceparent, 0x7f, sizeof request.traceparent - 1);
