@@ -2,6 +2,8 @@
 /* Layers with random members and values, by the definition and by plans. */
 #include "tests/core/layer_case.h"
 
+#include "tests/core/golden_read.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,14 +32,6 @@ size_t layer_random_below(size_t bound)
     return (size_t)(layer_random() % bound);
 }
 
-void *layer_memory(size_t bytes)
-{
-    const size_t alignment = CONVOLVE_ALIGNMENT;
-    void *const memory = aligned_alloc(alignment, (bytes + alignment) / alignment * alignment);
-    assert_non_null(memory);
-    return memory;
-}
-
 static double random_value(enum layer_values values)
 {
     const double value = (double)(int64_t)layer_random() * 0x1p-61;
@@ -50,7 +44,7 @@ void *layer_random_tensor(enum convolve_dtype dtype, const struct convolve_shape
 {
     size_t count;
     assert_true(convolve_shape_count(shape, &count));
-    void *const tensor = layer_memory(count * convolve_dtype_bytes(dtype));
+    void *const tensor = tensor_memory(count * convolve_dtype_bytes(dtype));
     const size_t numbers = count * (convolve_dtype_is_complex(dtype) ? 2 : 1);
     for (size_t i = 0; i < numbers; i++) {
         const double value = random_value(values);
@@ -213,29 +207,6 @@ struct convolve_layer_spec layer_random_spec(void)
 
 /* ---- Outputs ---------------------------------------------------------------------------------------------------------- */
 
-static void put(enum convolve_dtype dtype, void *tensor, size_t index, struct convolve_scalar value)
-{
-    switch (dtype) {
-    case CONVOLVE_FLOAT64:
-        ((double *)tensor)[index] = value.real;
-        break;
-    case CONVOLVE_FLOAT32:
-        ((float *)tensor)[index] = (float)value.real;
-        break;
-    case CONVOLVE_INT64:
-        ((int64_t *)tensor)[index] = value.integer;
-        break;
-    case CONVOLVE_COMPLEX128:
-        ((double *)tensor)[2 * index] = value.real;
-        ((double *)tensor)[2 * index + 1] = value.imag;
-        break;
-    case CONVOLVE_COMPLEX64:
-        ((float *)tensor)[2 * index] = (float)value.real;
-        ((float *)tensor)[2 * index + 1] = (float)value.imag;
-        break;
-    }
-}
-
 bool layer_case_define(const struct layer_case *c, void *output)
 {
     struct layer_geometry geometry;
@@ -244,7 +215,7 @@ bool layer_case_define(const struct layer_case *c, void *output)
     for (size_t i = 0; i < c->output_count; i++) {
         const struct layer_value made = layer_define(&geometry, &c->tensors, i, NULL, NULL);
         fits &= !made.overflow;
-        put(c->spec.dtype, output, i, made.value);
+        tensor_put(c->spec.dtype, output, i, made.value);
     }
     return fits;
 }
@@ -255,15 +226,15 @@ bool layer_case_run(const struct layer_case *c, void *output, struct convolve_ou
     struct convolve_plan *plan;
     struct convolve_run run = c->tensors;
     struct convolve_cost cost;
-    struct convolve_draft *const draft = layer_random_below(2) ? layer_memory(convolve_draft_bytes()) : NULL;
+    struct convolve_draft *const draft = layer_random_below(2) ? tensor_memory(convolve_draft_bytes()) : NULL;
     if (draft ? !convolve_layer_draft_derive(draft, &cost, &c->spec, 1, error) ||
                     !convolve_draft_plan(&plan, draft, c->tensors.kernel, error)
               : !convolve_layer_plan_create(&plan, &c->spec, c->tensors.kernel, error))
         fail_msg("%s: %s at \"%s\": %s", c->name, error->slug, error->pointer, error->detail);
     const size_t scratch_bytes = convolve_plan_scratch_bytes(plan);
     const size_t tile_bytes = convolve_plan_tile_scratch_bytes(plan);
-    void *const tile_scratch = layer_memory(tile_bytes);
-    run.scratch = layer_memory(scratch_bytes);
+    void *const tile_scratch = tensor_memory(tile_bytes);
+    run.scratch = tensor_memory(scratch_bytes);
     run.output = output;
     memset(run.scratch, 0xff, scratch_bytes);
     memset(output, 0xff, c->output_bytes);

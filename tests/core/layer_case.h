@@ -20,8 +20,6 @@ uint64_t layer_random(void);
 void layer_seed(uint64_t seed);
 size_t layer_random_below(size_t bound);
 
-/* 64-byte aligned; a failed allocation ends the test. */
-void *layer_memory(size_t bytes);
 void *layer_random_tensor(enum convolve_dtype dtype, const struct convolve_shape *shape, enum layer_values values);
 
 /* Finds the output's shape, gives grad_output its own, names the case, and fills all tensors. False: the spec is faulty. */

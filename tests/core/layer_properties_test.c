@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What holds for layers whatever the values: plans have the bits of the definition on every instruction set; an item has the
  * bits that it has alone; the gradients are adjoint to conv, and its slopes; the error bound holds; plans do what they cost. */
+#include "tests/core/golden_read.h"
 #include "tests/core/layer_case.h"
 
 #include <float.h>
@@ -53,7 +54,7 @@ static void plans_have_the_bits_of_the_definition(void **state)
         struct convolve_outcome outcome;
         struct convolve_error error = {0};
         make_random(&c, i % 3 ? LAYER_VALUES_ANY : LAYER_VALUES_INTEGERS, 300000);
-        void *const expected = layer_memory(c.output_bytes), *const found = layer_memory(c.output_bytes);
+        void *const expected = tensor_memory(c.output_bytes), *const found = tensor_memory(c.output_bytes);
         layer_case_define(&c, expected);
         for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
             if ((s != i % 4 && i % 8) || !convolve_simd_select(sets[s]))
@@ -85,7 +86,7 @@ static void an_item_has_the_bits_it_has_alone(void **state)
         while ((c.spec.input.rank != c.spec.weight.rank || c.spec.input.size[0] < 2 ||
                 c.spec.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT) &&
                (layer_case_release(&c), true));
-        void *const all = layer_memory(c.output_bytes), *const one = layer_memory(c.output_bytes);
+        void *const all = tensor_memory(c.output_bytes), *const one = tensor_memory(c.output_bytes);
         assert_true(layer_case_run(&c, all, &outcome, &error));
         const size_t items = c.spec.input.size[0], item = layer_random_below(items);
         alone = c;
@@ -140,7 +141,7 @@ static void *run_operation(struct layer_case c, enum convolve_layer_operation op
     c.tensors.grad_output = gradient;
     c.output_count = count;
     c.output_bytes = count * sizeof(double);
-    void *const output = layer_memory(c.output_bytes);
+    void *const output = tensor_memory(c.output_bytes);
     if (!layer_case_run(&c, output, &outcome, &error))
         fail_msg("%s: %s at \"%s\": %s", c.name, error.slug, error.pointer, error.detail);
     return output;
@@ -234,7 +235,7 @@ static void the_error_bound_holds(void **state)
             make_random(&c, LAYER_VALUES_ANY, 200000);
         while (c.spec.dtype != CONVOLVE_FLOAT32 && c.spec.dtype != CONVOLVE_COMPLEX64 &&
                (layer_case_release(&c), true));
-        float *const output = layer_memory(c.output_bytes);
+        float *const output = tensor_memory(c.output_bytes);
         assert_true(layer_case_run(&c, output, &outcome, &error));
         assert_true(convolve_layer_predict(&c.spec, &c.tensors, &predicted, &error));
         if (!(outcome.error_bound > 0) || !(predicted >= outcome.error_bound))
@@ -252,12 +253,12 @@ static void the_error_bound_holds(void **state)
             if (!*from[t])
                 continue;
             convolve_shape_count(shapes[t], &count);
-            double *const values = layer_memory(count * parts * sizeof(double));
+            double *const values = tensor_memory(count * parts * sizeof(double));
             for (size_t v = 0; v < count * parts; v++)
                 values[v] = (double)((const float *)*from[t])[v];
             *from[t] = values;
         }
-        double *const exact = layer_memory(wide.output_bytes);
+        double *const exact = tensor_memory(wide.output_bytes);
         assert_true(layer_case_define(&wide, exact));
         for (size_t v = 0; v < c.output_count; v++) {
             const double real = (double)output[v * parts] - exact[v * parts];
@@ -284,7 +285,7 @@ static void non_negative_values_give_no_negative_output(void **state)
         do
             make_random(&c, LAYER_VALUES_POSITIVE, 200000);
         while (convolve_dtype_is_complex(c.spec.dtype) && (layer_case_release(&c), true));
-        void *const output = layer_memory(c.output_bytes);
+        void *const output = tensor_memory(c.output_bytes);
         assert_true(layer_case_run(&c, output, &outcome, &error));
         for (size_t v = 0; v < c.output_count; v++)
             if (layer_number(c.spec.dtype, output, v) < 0)

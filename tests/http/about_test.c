@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct child *daemon_child;
-
 static void all_kernels(void **state)
 {
     (void)state;
@@ -165,24 +163,11 @@ static void root_page(void **state)
     }
 }
 
-static int start(void **state)
-{
-    (void)state;
-    daemon_child = child_start(NULL, NULL, NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    return child_stop(daemon_child);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         HTTP_TEST(all_kernels),   HTTP_TEST(one_kernel),    HTTP_TEST(large_kernel),
         HTTP_TEST(kernel_faults), HTTP_TEST(problem_pages), HTTP_TEST(root_page),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, daemon_start, daemon_stop);
 }

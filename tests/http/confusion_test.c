@@ -3,8 +3,6 @@
  * no question gives were computed with SciPy 1.10. */
 #include "tests/http/harness.h"
 
-static struct child *daemon_child;
-
 #define PATCH   "[[0,0,0],[1,1,2],[1,3,0]]"
 #define FILTER  "[[4,1,1],[0,3,3],[2,1,2]]"
 #define TURNED  "[[2,1,2],[3,3,0],[1,1,4]]"
@@ -161,19 +159,6 @@ static void where_the_centre_of_an_even_kernel_is(void **state)
         check_output(daemon_child, cases[i].name, cases[i].path, cases[i].request, cases[i].expected);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    daemon_child = child_start(NULL, NULL, NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    return child_stop(daemon_child) == 0 ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,5 +173,5 @@ int main(void)
         HTTP_TEST(stride_two),
         HTTP_TEST(where_the_centre_of_an_even_kernel_is),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, daemon_start, daemon_stop);
 }

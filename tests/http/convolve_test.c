@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct child *daemon_child;
-
 struct row {
     const char *name, *path, *request, *expected;
 };
@@ -317,19 +315,6 @@ static void notes(void **state)
     }
 }
 
-static int start(void **state)
-{
-    (void)state;
-    daemon_child = child_start(NULL, NULL, NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    return child_stop(daemon_child) == 0 ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,5 +329,5 @@ int main(void)
         HTTP_TEST(methods),
         HTTP_TEST(notes),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, daemon_start, daemon_stop);
 }

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-static struct child *daemon_child;
-
 struct fault {
     const char *name, *request, *slug, *pointer, *word;
 };
@@ -280,24 +278,11 @@ static void the_first_fault_is_told(void **state)
                   "malformed-json", ANY_POINTER, 33, NULL);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    daemon_child = child_start(NULL, NULL, NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    return child_stop(daemon_child) == 0 ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         HTTP_TEST(members), HTTP_TEST(tensors), HTTP_TEST(integers),
         HTTP_TEST(values),  HTTP_TEST(shapes),  HTTP_TEST(the_first_fault_is_told),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, daemon_start, daemon_stop);
 }

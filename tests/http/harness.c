@@ -402,6 +402,21 @@ int child_stop(struct child *child)
     return child_wait(child);
 }
 
+struct child *daemon_child;
+
+int daemon_start(void **state)
+{
+    (void)state;
+    daemon_child = child_start(NULL, NULL, NULL);
+    return 0;
+}
+
+int daemon_stop(void **state)
+{
+    (void)state;
+    return child_stop(daemon_child) == 0 ? 0 : -1;
+}
+
 const char *child_log(const struct child *child)
 {
     return read_file(child->log_path);

@@ -36,6 +36,11 @@ int child_wait(struct child *child); /* the same without the signal */
 const char *child_log(const struct child *child);
 const char *child_rest_of_output(struct child *child);
 
+/* One daemon, with no limit but the defaults, for a whole program: set-up and teardown of its group of tests. */
+extern struct child *daemon_child;
+int daemon_start(void **state);
+int daemon_stop(void **state);
+
 /* The daemon run to its end with exactly these flags. */
 struct finished {
     int status;

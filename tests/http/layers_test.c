@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct child *daemon_child;
-
 #define CONV            "/v1/conv"
 #define TRANSPOSE       "/v1/conv_transpose"
 #define BACKWARD_INPUT  "/v1/conv_backward_input"
@@ -359,24 +357,11 @@ static void shapes(void **state)
                   "{'input':[[1]],'weight':[[[1]]],'padding':1000000000}", 413, "too-large", NULL, NO_OFFSET, NULL);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    daemon_child = child_start(NULL, NULL, NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    return child_stop(daemon_child) == 0 ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         HTTP_TEST(conv),    HTTP_TEST(conv_transpose), HTTP_TEST(gradients),
         HTTP_TEST(answers), HTTP_TEST(members),        HTTP_TEST(shapes),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, daemon_start, daemon_stop);
 }

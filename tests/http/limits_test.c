@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct child *daemon_child; /* no limit but the defaults */
 static struct child *small_child; /* every limit small */
 
 static void check_too_large(const char *name, const struct answer *answer, const char *limit, const char *allowed,
@@ -292,19 +291,16 @@ static void problem_pages(void **state)
 
 static int start(void **state)
 {
-    (void)state;
     static const char *const flags[] = {
         "--max-body-bytes", "2000", "--max-output-bytes", "800", "--max-work", "1000", NULL};
-    daemon_child = child_start(NULL, NULL, NULL);
     small_child = child_start(flags, NULL, NULL);
-    return 0;
+    return daemon_start(state);
 }
 
 static int stop(void **state)
 {
-    (void)state;
-    int status = child_stop(daemon_child), small_status = child_stop(small_child);
-    return status == 0 && small_status == 0 ? 0 : -1;
+    const int small_status = child_stop(small_child);
+    return daemon_stop(state) == 0 && small_status == 0 ? 0 : -1;
 }
 
 int main(void)

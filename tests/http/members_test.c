@@ -10,8 +10,6 @@
 
 #include <cjson/cJSON.h>
 
-static struct child *daemon_child;
-
 /* ---- plan ---- */
 
 static void check_plan(const char *name, const char *request, const char *shape, const char *dtype,
@@ -274,19 +272,6 @@ static void deadlines_that_hold(void **state)
                  "{'input':[1],'kernel':[2],'timeout_ms':1e4}", "[2]");
 }
 
-static int start(void **state)
-{
-    (void)state;
-    daemon_child = child_start(NULL, NULL, NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    return child_stop(daemon_child) == 0 ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,5 +284,5 @@ int main(void)
         HTTP_TEST(large_arrays_come_back),
         HTTP_TEST(deadlines_that_hold),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, daemon_start, daemon_stop);
 }

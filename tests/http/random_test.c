@@ -13,7 +13,6 @@
 
 enum { REQUEST_COUNT = 300, THREAD_COUNT = 4, TEXT_BYTES = 1 << 18 };
 
-static struct child *daemon_child;
 static uint64_t random_state;
 
 static uint64_t random_bits(void) /* xorshift64*: the same everywhere */
@@ -439,23 +438,10 @@ static void random_requests(void **state)
     free(requests);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    daemon_child = child_start(NULL, NULL, NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    return child_stop(daemon_child) == 0 ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         HTTP_TEST(random_requests),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, daemon_start, daemon_stop);
 }

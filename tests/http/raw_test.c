@@ -10,8 +10,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct child *daemon_child;
-
 #define BODY   "{\"input\":[1],\"kernel\":[2]}" /* 26 bytes */
 #define LENGTH "Content-Length: 26\r\n"
 #define POST   "POST /v1/convolve HTTP/1.1\r\n"
@@ -383,19 +381,6 @@ static void server_timing(void **state)
         check_holds("an answer", "Server-Timing", header_of(&answer, "Server-Timing"), phases[i]);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    daemon_child = child_start(NULL, NULL, NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    return child_stop(daemon_child) == 0 ? 0 : -1;
-}
-
 /* 8 KiB of request line and headers always suffice, in however many headers a caller may have use for, and 32 KiB where those
  * are larger; on a connection's first request and on a later one. */
 static void many_headers(void **state)
@@ -443,5 +428,5 @@ int main(void)
         HTTP_TEST(cors),
         HTTP_TEST(server_timing),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, daemon_start, daemon_stop);
 }

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct child *daemon_child;
-
 static void check_malformed(const char *name, const char *body, size_t bytes, long long offset)
 {
     struct call call = {.path = "/v1/convolve", .body = body, .body_bytes = bytes};
@@ -182,19 +180,6 @@ static void nesting(void **state)
     free(open);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    daemon_child = child_start(NULL, NULL, NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    return child_stop(daemon_child) == 0 ? 0 : -1;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,5 +188,5 @@ int main(void)
         HTTP_TEST(what_is_no_json),
         HTTP_TEST(nesting),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, daemon_start, daemon_stop);
 }
