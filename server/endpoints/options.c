@@ -53,36 +53,19 @@ bool options_read(struct options *options, const struct json_body *body, struct 
     return true;
 }
 
-/* The type NumPy would promote two of the five to. */
-static enum convolve_dtype promote(enum convolve_dtype a, enum convolve_dtype b)
-{
-    const bool single_a = a == CONVOLVE_FLOAT32 || a == CONVOLVE_COMPLEX64;
-    const bool single_b = b == CONVOLVE_FLOAT32 || b == CONVOLVE_COMPLEX64;
-
-    if (a == b)
-        return a;
-    if (convolve_dtype_is_complex(a) || convolve_dtype_is_complex(b))
-        return single_a && single_b ? CONVOLVE_COMPLEX64 : CONVOLVE_COMPLEX128;
-    return CONVOLVE_FLOAT64;
-}
-
 void dtype_default_add(struct dtype_default *standard, const struct json_value *tensor)
 {
-    enum convolve_dtype dtype;
-
     if (!tensor || json_names_kernel(tensor))
         return;
-    if (!json_tensor_dtype(tensor, &dtype)) {
-        standard->untyped = true;
-        return;
-    }
-    standard->dtype = standard->any ? promote(standard->dtype, dtype) : dtype;
-    standard->any = true;
+    const struct json_typed *typed = json_tensor_typed(tensor);
+    standard->untyped |= !typed;
+    if (typed)
+        json_typed_add(&standard->typed, typed);
 }
 
 enum convolve_dtype dtype_default_result(const struct dtype_default *standard)
 {
-    return standard->any && !standard->untyped ? standard->dtype : CONVOLVE_FLOAT64;
+    return standard->untyped ? CONVOLVE_FLOAT64 : json_typed_result(&standard->typed);
 }
 
 bool per_axis_read(const struct json_value *value, const char *pointer, int64_t minimum,

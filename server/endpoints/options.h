@@ -7,6 +7,7 @@
 #include "core/convolve.h"
 #include "server/formats/json_read.h"
 #include "server/formats/json_tensor.h"
+#include "server/formats/json_typed.h"
 
 enum answer_format { ANSWER_NESTED, ANSWER_FLAT, ANSWER_BASE64 };
 
@@ -34,8 +35,7 @@ bool options_read(struct options *options, const struct json_body *body, struct 
  * added one after another; absent ones (NULL) and named kernels do not count. */
 struct dtype_default {
     bool untyped; /* a tensor came without a type */
-    bool any;
-    enum convolve_dtype dtype;
+    struct json_typed_sum typed;
 };
 void dtype_default_add(struct dtype_default *standard, const struct json_value *tensor);
 enum convolve_dtype dtype_default_result(const struct dtype_default *standard);

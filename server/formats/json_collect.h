@@ -17,6 +17,8 @@ int json_field_find(const char *name); /* -1 where it is none of them */
 struct json_tensor {
     struct arena *arena;
     bool object; /* {"shape", ...}; else a nested array or a number */
+    bool
+        file; /* a .npy file, kept as an object of shape, dtype and base64 would be, whose faults are the member's own */
     struct convolve_error *fault; /* the first; its pointer begins behind the member's ("/input") */
 
     struct json_rows rows; /* of a nested array */

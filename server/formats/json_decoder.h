@@ -40,7 +40,8 @@ struct json_decoder {
     const struct json_schema *schema;
     struct json_syntax syntax;
     struct json_envelope envelope;
-    struct level *levels[JSON_DEPTH_MAX]; /* allocated when first that deep */
+    struct level
+        *levels[JSON_DEPTH_MAX + 1]; /* allocated when first that deep; a form (form.c) is a level around its texts */
     unsigned depth;
     uint64_t expected_bytes; /* of the whole text, 0 where unknown */
     enum sink next; /* of the value behind the last name */
@@ -70,6 +71,10 @@ static inline struct level *decoder_top(const struct json_decoder *decoder)
 {
     return decoder->levels[decoder->depth - 1];
 }
+
+/* The two halves of json_decoder_finish: the text is whole; all of them are. */
+bool decoder_end_text(struct json_decoder *decoder, struct convolve_error *error);
+struct json_body *decoder_make_body(struct json_decoder *decoder, struct convolve_error *error);
 
 /* json_events.name of json_syntax.h. */
 bool decoder_on_name(void *context, const char *text, size_t count, bool last);

@@ -44,8 +44,9 @@ const struct json_value *json_object_member(const struct json_value *value, cons
 /* Whether the value is an object that names a kernel ({"name": ...}) or a string; such a value is no tensor. */
 bool json_names_kernel(const struct json_value *value);
 
-/* Its dtype where it came with one (base64): the one of the five that holds its values; false where it has none. */
-bool json_tensor_dtype(const struct json_value *value, enum convolve_dtype *dtype);
+/* Its type where it came with one (base64, a .npy file), else NULL. */
+struct json_typed;
+const struct json_typed *json_tensor_typed(const struct json_value *value);
 
 /* The shape, with all faults of notation checked (unknown members, missing ones, data of another length). `shape_only` allows
  * and reports a tensor without values. */

@@ -375,12 +375,18 @@ bool json_decoder_feed(struct json_decoder *decoder, const char *bytes, size_t c
     return fail_syntax(decoder, error);
 }
 
+bool decoder_end_text(struct json_decoder *decoder, struct convolve_error *error)
+{
+    return json_syntax_end(&decoder->syntax) || fail_syntax(decoder, error);
+}
+
 struct json_body *json_decoder_finish(struct json_decoder *decoder, struct convolve_error *error)
 {
-    if (!json_syntax_end(&decoder->syntax)) {
-        fail_syntax(decoder, error);
-        return NULL;
-    }
+    return decoder_end_text(decoder, error) ? decoder_make_body(decoder, error) : NULL;
+}
+
+struct json_body *decoder_make_body(struct json_decoder *decoder, struct convolve_error *error)
+{
     if (decoder->no_object) {
         convolve_fail(error, "invalid-value", "", "the body must be a JSON object: {\"input\": ..., ...}");
         return NULL;

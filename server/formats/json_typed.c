@@ -7,14 +7,11 @@
 #include <string.h>
 
 static const struct json_typed types[] = {
-    {"float64", TYPED_FLOAT, 8, CONVOLVE_FLOAT64},       {"float32", TYPED_FLOAT, 4, CONVOLVE_FLOAT32},
-    {"int64", TYPED_SIGNED, 8, CONVOLVE_INT64},          {"complex128", TYPED_COMPLEX, 16, CONVOLVE_COMPLEX128},
-    {"complex64", TYPED_COMPLEX, 8, CONVOLVE_COMPLEX64}, {"bool", TYPED_BOOL, 1, CONVOLVE_INT64},
-    {"int8", TYPED_SIGNED, 1, CONVOLVE_INT64},           {"int16", TYPED_SIGNED, 2, CONVOLVE_INT64},
-    {"int32", TYPED_SIGNED, 4, CONVOLVE_INT64},          {"uint8", TYPED_UNSIGNED, 1, CONVOLVE_INT64},
-    {"uint16", TYPED_UNSIGNED, 2, CONVOLVE_INT64},       {"uint32", TYPED_UNSIGNED, 4, CONVOLVE_INT64},
-    {"uint64", TYPED_UNSIGNED, 8, CONVOLVE_INT64},       {"float16", TYPED_FLOAT, 2, CONVOLVE_FLOAT32},
-    {"bfloat16", TYPED_BFLOAT16, 2, CONVOLVE_FLOAT32},
+    {"float64", TYPED_FLOAT, 8},       {"float32", TYPED_FLOAT, 4},     {"int64", TYPED_SIGNED, 8},
+    {"complex128", TYPED_COMPLEX, 16}, {"complex64", TYPED_COMPLEX, 8}, {"bool", TYPED_BOOL, 1},
+    {"int8", TYPED_SIGNED, 1},         {"int16", TYPED_SIGNED, 2},      {"int32", TYPED_SIGNED, 4},
+    {"uint8", TYPED_UNSIGNED, 1},      {"uint16", TYPED_UNSIGNED, 2},   {"uint32", TYPED_UNSIGNED, 4},
+    {"uint64", TYPED_UNSIGNED, 8},     {"float16", TYPED_FLOAT, 2},     {"bfloat16", TYPED_BFLOAT16, 2},
 };
 
 const struct json_typed *json_typed_find(const char *name)
@@ -30,6 +27,32 @@ const char *json_typed_names(void)
 {
     return "float64, float32, float16, bfloat16, int64, int32, int16, int8, uint64, uint32, uint16, uint8, bool, "
            "complex128, complex64";
+}
+
+void json_typed_add(struct json_typed_sum *sum, const struct json_typed *typed)
+{
+    /* float16 holds a byte, float32 two, float64 counts as enough for more. */
+    const unsigned integer_bits = typed->bytes == 1 ? 16 : typed->bytes == 2 ? 32 : 64;
+    const bool complex = typed->kind == TYPED_COMPLEX;
+    const bool real = complex || typed->kind == TYPED_FLOAT || typed->kind == TYPED_BFLOAT16;
+    const unsigned bits = real ? 8 * typed->bytes / (complex ? 2 : 1) : integer_bits;
+    sum->any = true;
+    sum->real |= real;
+    sum->complex |= complex;
+    sum->unsigned64 |= typed->kind == TYPED_UNSIGNED && typed->bytes == 8;
+    sum->negative |= typed->kind == TYPED_SIGNED;
+    sum->bits = bits > sum->bits ? bits : sum->bits;
+}
+
+enum convolve_dtype json_typed_result(const struct json_typed_sum *sum)
+{
+    if (!sum->any || (!sum->real && sum->unsigned64 && sum->negative))
+        return CONVOLVE_FLOAT64;
+    if (!sum->real)
+        return CONVOLVE_INT64;
+    if (sum->complex)
+        return sum->bits <= 32 ? CONVOLVE_COMPLEX64 : CONVOLVE_COMPLEX128;
+    return sum->bits <= 32 ? CONVOLVE_FLOAT32 : CONVOLVE_FLOAT64;
 }
 
 /* One element as read: an integer (`wide` where it is beyond int64) or a real number, and the imaginary part. */

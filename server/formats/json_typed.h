@@ -19,11 +19,20 @@ struct json_typed {
     const char *name;
     enum json_typed_kind kind;
     unsigned bytes; /* of one element */
-    enum convolve_dtype natural; /* the one of the five that holds its values, as SciPy's result would need */
 };
 
 const struct json_typed *json_typed_find(const char *name); /* NULL where there is none */
 const char *json_typed_names(void); /* "float64, float32, ..." */
+
+/* What several types have in common: zero-initialise, add each, ask for the one of the five dtypes that NumPy's result type of
+ * all of them needs: int64 for integers, float32 for float16 and for bfloat16, which counts as float16 does. */
+struct json_typed_sum {
+    bool any, real, complex; /* real: a type with fractions */
+    bool unsigned64, negative; /* no integer type holds the values of both */
+    unsigned bits; /* of the narrowest real type that holds the values of each */
+};
+void json_typed_add(struct json_typed_sum *sum, const struct json_typed *typed);
+enum convolve_dtype json_typed_result(const struct json_typed_sum *sum);
 
 enum json_typed_fault {
     TYPED_FINE,

@@ -18,12 +18,9 @@ static bool fail_field(struct convolve_error *error, const char *slug, const cha
     return convolve_fail(error, slug, whole, "%s", detail);
 }
 
-bool json_tensor_dtype(const struct json_value *value, enum convolve_dtype *dtype)
+const struct json_typed *json_tensor_typed(const struct json_value *value)
 {
-    if (value->type != JSON_TENSOR || !value->tensor->typed || !value->tensor->has[FIELD_BASE64])
-        return false;
-    *dtype = value->tensor->typed->natural;
-    return true;
+    return value->type == JSON_TENSOR && value->tensor->has[FIELD_BASE64] ? value->tensor->typed : NULL;
 }
 
 /* ---- Shape ---- */
@@ -279,9 +276,11 @@ static bool typed_values(struct json_tensor *tensor, const char *pointer, enum c
     const struct json_typed *typed = tensor->typed;
     const size_t count = tensor->byte_count / typed->bytes, element_bytes = convolve_dtype_bytes(dtype);
     size_t bytes, index = 0;
-    if (typed->kind == TYPED_COMPLEX && !convolve_dtype_is_complex(dtype))
-        return fail_field(error, "invalid-value", pointer, "dtype",
-                          "complex values need dtype complex128 or complex64");
+    char whole[POINTER_BYTES];
+    if (typed->kind == TYPED_COMPLEX && !convolve_dtype_is_complex(dtype)) {
+        snprintf(whole, sizeof whole, tensor->file ? "%s" : "%s/dtype", pointer);
+        return convolve_fail(error, "invalid-value", whole, "complex values need dtype complex128 or complex64");
+    }
     if (__builtin_mul_overflow(count, element_bytes > typed->bytes ? element_bytes : typed->bytes, &bytes))
         return convolve_fail(error, "too-large", pointer, "the tensor does not fit into memory");
     *values = fit_block(arena, tensor->bytes, bytes, error);
@@ -297,8 +296,7 @@ static bool typed_values(struct json_tensor *tensor, const char *pointer, enum c
         [TYPED_BEYOND_INT64] = "is beyond int64",
         [TYPED_BEYOND_FLOAT32] = "is beyond float32",
     };
-    char whole[POINTER_BYTES];
-    snprintf(whole, sizeof whole, "%s/base64", pointer);
+    snprintf(whole, sizeof whole, tensor->file ? "%s" : "%s/base64", pointer);
     return convolve_fail(error, fault == TYPED_BEYOND_INT64 ? "integer-overflow" : "invalid-value", whole,
                          "element %zu of the %s values, counted from 0, %s", index, typed->name, details[fault]);
 }
