@@ -64,13 +64,23 @@ static bool check_target(struct exchange *exchange, const struct config *config,
     return true;
 }
 
-static bool check_media(const struct exchange *exchange, unsigned flags, struct convolve_error *error)
+static bool check_media(struct request *request, unsigned flags, struct convolve_error *error)
 {
-    const struct request *request = &exchange->request;
-    if ((flags & ENDPOINT_JSON) != 0 && !media_accepts(request, "application/json"))
-        return convolve_fail(error, "not-acceptable", "",
-                             "Accept admits no application/json, which is what this path answers with");
-    return (flags & ENDPOINT_COMPUTE) == 0 || media_check_body(request, error);
+    const bool is_compute = (flags & ENDPOINT_COMPUTE) != 0;
+    bool npy = false;
+    if ((flags & ENDPOINT_JSON) != 0 && !media_accepts(request, "application/json")) {
+        npy = is_compute && media_accepts(request, "application/x-npy");
+        if (!npy)
+            return convolve_fail(error, "not-acceptable", "",
+                                 "Accept admits nothing that this path answers with: application/json%s",
+                                 is_compute ? ", application/x-npy" : "");
+    }
+    if (!is_compute)
+        return true;
+    if (!media_read_body(request, &request->media, error))
+        return false;
+    request->media.npy_answer = npy || media_prefers(request, "application/x-npy", "application/json");
+    return true;
 }
 
 /* A browser asks before it sends what a page may not send unasked, and sends no key with the question. */
@@ -133,12 +143,14 @@ bool exchange_admit(struct exchange *exchange, bool *at_once)
         return false;
     if ((flags & ENDPOINT_COMPUTE) != 0 && !check_rate(exchange, config, key, error))
         return false;
-    if (!check_media(exchange, flags, error) || !check_length(exchange, config, error))
+    if (!check_media(request, flags, error) || !check_length(exchange, config, error))
         return false;
     if (exchange->options)
         return true;
     if (!is_open && request->arena.budget != &request->daemon->budget)
         return convolve_fail(error, "overloaded", "", "other requests hold all memory; try again in a moment");
     request->endpoint = exchange->match.route->endpoint;
+    if (request->media.gzip && !exchange_unpack(exchange, error))
+        return false;
     return request->endpoint->begin == NULL || request->endpoint->begin(request, error);
 }

@@ -153,7 +153,7 @@ bool watch_connection(struct listener *listener, const struct connection *connec
 bool doors_open(struct listener *listener, char *error, size_t error_bytes);
 void door_close(struct door *door);
 
-/* ---- One request and its answer: listener_request.c, listener_admit.c, listener_send.c, listener_stream.c ----------------------- */
+/* ---- One request and its answer: listener_request.c, _admit.c, _body.c, _send.c, _stream.c ----------------------- */
 
 struct stream;
 
@@ -168,6 +168,8 @@ struct exchange {
     struct access_rate rate;
     struct response response;
     struct stream *stream;
+    struct gzip_reader *unpack; /* of a body that is packed */
+    uint64_t unpacked_bytes;
     bool begun; /* the headers are known */
     bool failed; /* request.error is the answer; what is left of the body is thrown away */
     bool close; /* the connection is to be closed after the answer */
@@ -184,6 +186,11 @@ void exchange_drop(struct exchange *exchange);
 bool exchange_admit(struct exchange *exchange, bool *at_once);
 uint64_t
 exchange_body_max(const struct exchange *exchange); /* max_body_bytes, and what is read beyond it to throw away */
+
+/* The body to the endpoint, unpacked where exchange_unpack was called before (listener_body.c). False: request.error is the answer. */
+bool exchange_unpack(struct exchange *exchange, struct convolve_error *error);
+bool exchange_feed(struct exchange *exchange, const char *bytes, size_t count);
+bool exchange_feed_end(struct exchange *exchange);
 
 /* Queues exchange->response, or the problem in request.error; on the connection's thread. False: to be closed. */
 bool exchange_send(struct exchange *exchange);

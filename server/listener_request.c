@@ -266,7 +266,7 @@ static enum MHD_Result body_piece(struct exchange *exchange, const char *bytes, 
             exchange->failed = !fail_body_size(exchange);
     }
     if (!exchange->failed && request->endpoint != NULL && request->endpoint->feed != NULL)
-        exchange->failed = !request->endpoint->feed(request, bytes, count, &request->error);
+        exchange->failed = !exchange_feed(exchange, bytes, count);
     return MHD_YES;
 }
 
@@ -365,7 +365,7 @@ static enum MHD_Result body_whole(struct exchange *exchange)
 
     request->received_ns = clock_now_ns();
     request->deadline_ns = request->received_ns + config->request_timeout_ms * 1000000;
-    if (exchange->failed)
+    if (exchange->failed || !exchange_feed_end(exchange))
         return as_result(exchange_send_problem(exchange));
     if (exchange->options) {
         response_options(&exchange->response, request, exchange->match.allow);

@@ -7,7 +7,7 @@
 
 #include "server/request.h"
 
-/* Types whose name says that the body is no JSON. A type that ends in "/" stands for all that begin so. */
+/* Types whose name says that the body is neither JSON nor anything else that is read. A type that ends in "/" stands for all that begin so. */
 static const char *const other_formats[] = {
     "image/",
     "audio/",
@@ -15,7 +15,6 @@ static const char *const other_formats[] = {
     "font/",
     "model/",
     "multipart/",
-    "application/x-npy",
     "application/x-npz",
     "application/zip",
     "application/gzip",
@@ -43,19 +42,33 @@ static bool names_other_format(const char *type)
     return false;
 }
 
-bool media_check_body(const struct request *request, struct convolve_error *error)
+static bool is_type(const char *type, const char *wanted)
+{
+    return type_length(type) == strlen(wanted) && strncasecmp(type, wanted, strlen(wanted)) == 0;
+}
+
+bool media_read_body(const struct request *request, struct media *media, struct convolve_error *error)
 {
     const char *type = request_header(request, "Content-Type");
     const char *coding = request_header(request, "Content-Encoding");
 
-    if (type != NULL && names_other_format(type))
+    *media = (struct media){.body = MEDIA_JSON};
+    if (type != NULL && is_type(type, "application/x-npy"))
+        media->body = MEDIA_NPY;
+    else if (type != NULL && is_type(type, "multipart/form-data"))
+        media->body = MEDIA_MULTIPART;
+    else if (type != NULL && names_other_format(type))
         return convolve_fail(error, "unsupported-media-type", "",
-                             "the body is %.*s; this path reads JSON: send application/json",
+                             "the body is %.*s; this path reads application/json, application/x-npy and "
+                             "multipart/form-data",
                              (int)(type_length(type) < 100 ? type_length(type) : 100), type);
-    if (coding != NULL && coding[0] != '\0' && strcasecmp(coding, "identity") != 0)
-        return convolve_fail(error, "unsupported-media-type", "",
-                             "the body has Content-Encoding %.60s; send it without", coding);
-    return true;
+    if (coding == NULL || coding[0] == '\0')
+        return true;
+    media->gzip = strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "x-gzip") == 0;
+    if (request_header_count(request, "Content-Encoding") == 1 && (media->gzip || strcasecmp(coding, "identity") == 0))
+        return true;
+    return convolve_fail(error, "unsupported-media-type", "",
+                         "the body has Content-Encoding %.60s; send it with gzip or without", coding);
 }
 
 /* One range of an Accept header: how well it fits the type (-1: not at all; 0: anything; 1: the family; 2: the type itself; a
@@ -138,17 +151,66 @@ static bool read_accept(const char *text, const char *type, struct range *best)
     }
 }
 
-bool media_accepts(const struct request *request, const char *type)
+/* The closest fit in all Accept headers; false where there is none, or one that cannot be read. */
+static bool find_range(const struct request *request, const char *type, struct range *best)
 {
-    struct range best = {-1, 0};
     bool any = false;
 
+    *best = (struct range){-1, 0};
     for (size_t i = 0; i < request->header_count; i++) {
         if (strcasecmp(request->headers[i].name, "Accept") != 0)
             continue;
-        if (!read_accept(request->headers[i].value, type, &best))
-            return true;
+        if (!read_accept(request->headers[i].value, type, best))
+            return false;
         any = any || request->headers[i].value[strspn(request->headers[i].value, " \t,")] != '\0';
     }
-    return !any || (best.fit >= 0 && best.quality > 0);
+    return any;
+}
+
+bool media_accepts(const struct request *request, const char *type)
+{
+    struct range best;
+    return !find_range(request, type, &best) || (best.fit >= 0 && best.quality > 0);
+}
+
+bool media_prefers(const struct request *request, const char *type, const char *other)
+{
+    struct range wanted, instead;
+    if (!find_range(request, type, &wanted) || !find_range(request, other, &instead) || wanted.quality == 0)
+        return false;
+    return wanted.quality > instead.quality || (wanted.quality == instead.quality && wanted.fit > instead.fit);
+}
+
+/* The q of one coding in an Accept-Encoding, in thousandths; -1 where it is not named. A header that cannot be read asks for
+ * nothing. */
+static int coding_quality(const char *text, const char *coding)
+{
+    int quality = -1;
+    for (;;) {
+        struct range range = {-1, 1000};
+        while (*(text = skip_space(text)) == ',')
+            text++;
+        if (*text == '\0')
+            return quality;
+        const size_t bytes = strcspn(text, ";, \t");
+        const bool named = bytes == strlen(coding) && strncasecmp(text, coding, bytes) == 0;
+        text += bytes;
+        if (bytes == 0 || !read_parameters(&text, &range))
+            return -1;
+        if (named)
+            quality = range.quality;
+    }
+}
+
+bool media_asks_gzip(const struct request *request)
+{
+    const char *text = request_header(request, "Accept-Encoding");
+    if (text == NULL || request_header_count(request, "Accept-Encoding") > 1)
+        return false;
+    int gzip = coding_quality(text, "gzip"), plain = coding_quality(text, "identity");
+    if (gzip < 0)
+        gzip = coding_quality(text, "x-gzip");
+    if (gzip < 0)
+        gzip = coding_quality(text, "*");
+    return gzip > 0 && gzip >= plain;
 }

@@ -8,11 +8,24 @@
 struct request;
 struct convolve_error;
 
-/* Whether the body is to be read as JSON: whatever its type says, unless that names a format of another kind. False:
- * "unsupported-media-type". */
-bool media_check_body(const struct request *request, struct convolve_error *error);
+/* What a body is to be read as. */
+enum media_body { MEDIA_JSON, MEDIA_NPY, MEDIA_MULTIPART };
+
+struct media {
+    enum media_body body;
+    bool gzip; /* the body is packed */
+    bool npy_answer; /* a .npy answer is what the caller would rather have */
+};
+
+/* Fills `body` and `gzip`: JSON whatever the type says, unless that names another format. False: "unsupported-media-type". */
+bool media_read_body(const struct request *request, struct media *media, struct convolve_error *error);
 
 /* Whether some Accept header admits `type` ("application/json"); absent or unreadable ones admit everything. */
 bool media_accepts(const struct request *request, const char *type);
+/* Whether Accept would rather have `type` than `other`: by its q, then by how closely it is named. */
+bool media_prefers(const struct request *request, const char *type, const char *other);
+
+/* Whether Accept-Encoding asks for gzip, and not for the bytes as they are instead. */
+bool media_asks_gzip(const struct request *request);
 
 #endif

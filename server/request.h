@@ -6,6 +6,7 @@
 
 #include "core/convolve.h"
 #include "server/arena.h"
+#include "server/media.h"
 #include "server/pool.h"
 
 struct daemon; /* server/daemon.h: configuration, pool, budget, metrics: what all requests share */
@@ -29,6 +30,7 @@ struct request {
     char id[132]; /* X-Request-Id */
     char traceparent[64]; /* the caller's where it is one, or "" */
     struct arena arena;
+    struct media media; /* of the body, and of the answer that is asked for; compute paths only */
     void *state; /* the endpoint's own, from the arena */
     struct job job; /* filled by an endpoint that answers PENDING */
 

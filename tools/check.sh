@@ -74,6 +74,8 @@ includes 'cjson/' $core $(find server -name '*.[ch]') | grep -v '^server/formats
 expect_none "only json_read.c and tests include cJSON"
 includes 'gnutls/' $sources | grep -vE '^(server/(tls|listener[a-z_]*)|tests/http/tls)\.c:' >"$log"
 expect_none "only tls.c, the listener and the test's client include GnuTLS"
+includes 'zlib\.h' $core $(find server -name '*.[ch]') | grep -v '^server/formats/gzip\.c:' >"$log"
+expect_none "only gzip.c and tests include zlib"
 includes '(cmocka|curl/)' $core $(find server -name '*.[ch]') >"$log"
 expect_none "only tests include cmocka and libcurl"
 grep -nE '\b(setlocale|strtod|atof|atoi|sprintf|strcat|gets|alloca)\(' $core $(find server -name '*.[ch]') /dev/null |

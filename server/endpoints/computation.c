@@ -9,6 +9,8 @@
 
 #include "server/admission.h"
 #include "server/daemon.h"
+#include "server/endpoints/answer_npy.h"
+#include "server/endpoints/inputs.h"
 #include "server/metrics.h"
 #include "server/pool.h"
 #include "server/request.h"
@@ -55,8 +57,10 @@ bool computation_begin(struct request *request, const struct computation_operati
         return admission_fail_memory(request, error);
     memset(state, 0, operation->state_bytes);
     state->operation = operation;
-    state->input = &json_input;
-    state->output = &json_output;
+    state->input = request->media.body == MEDIA_NPY         ? &npy_input
+                   : request->media.body == MEDIA_MULTIPART ? &multipart_input
+                                                            : &json_input;
+    state->output = request->media.npy_answer ? &npy_output : &json_output;
     request->state = state;
     return state->input->begin(request, operation->schema, &state->reader, error);
 }
@@ -137,14 +141,17 @@ static bool job_prepare(struct request *request, struct convolve_error *error)
 {
     struct computation *state = request->state;
     size_t output_bytes;
+    char *output;
 
     request->log_method = convolve_method_name(convolve_plan_method(state->plan));
-    if (__builtin_mul_overflow(state->cost.output_count, convolve_dtype_bytes(state->cost.dtype), &output_bytes))
+    if (__builtin_mul_overflow(state->cost.output_count, convolve_dtype_bytes(state->cost.dtype), &output_bytes) ||
+        __builtin_add_overflow(output_bytes, state->output->headroom, &output_bytes))
         return convolve_fail(error, "too-large", "", "the output's size cannot be counted");
-    state->run.output = arena_block(&request->arena, output_bytes);
+    output = arena_block(&request->arena, output_bytes);
     state->run.scratch = arena_block(&request->arena, convolve_plan_scratch_bytes(state->plan));
-    if (!state->run.output || !state->run.scratch)
+    if (!output || !state->run.scratch)
         return admission_fail_memory(request, error);
+    state->run.output = output + state->output->headroom;
     request->job = (struct job){
         .stage_count = convolve_plan_stage_count(state->plan),
         .tile_count = job_tile_count,

@@ -31,6 +31,7 @@ struct computation_input {
 /* A way out. */
 struct computation_output {
     bool holds_nonfinite; /* a NaN or an infinity is no fault, whatever `format` and `nonfinite` say */
+    size_t headroom; /* bytes before the values that `write` may use; a multiple of CONVOLVE_ALIGNMENT */
     bool (*write)(struct request *request, struct response *response, const struct answer *answer,
                   struct convolve_error *error);
 };

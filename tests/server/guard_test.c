@@ -134,34 +134,112 @@ static void accept_admits_json_or_not(void **state)
 
 static void bodies_are_json_unless_named_otherwise(void **state)
 {
+    enum { REFUSED = -1 };
     static const struct {
-        const char *header, *value;
-        bool fine;
+        const char *header, *value, *second; /* the second of the same name */
+        int body;
+        bool gzip;
     } cases[] = {
-        {"Content-Type", "application/json", true},
-        {"Content-Type", "application/x-www-form-urlencoded", true},
-        {"Content-Type", "text/plain; charset=utf-8", true},
-        {"Content-Type", "", true},
-        {"Content-Type", "image/png", false},
-        {"Content-Type", "IMAGE/PNG; x=y", false},
-        {"Content-Type", "multipart/form-data; boundary=x", false},
-        {"Content-Type", "application/x-npy", false},
-        {"Content-Type", "application/x-npyx", true},
-        {"Content-Encoding", "identity", true},
-        {"Content-Encoding", "gzip", false},
-        {"Content-Encoding", "br", false},
+        {"Content-Type", "application/json", NULL, MEDIA_JSON, false},
+        {"Content-Type", "application/x-www-form-urlencoded", NULL, MEDIA_JSON, false},
+        {"Content-Type", "text/plain; charset=utf-8", NULL, MEDIA_JSON, false},
+        {"Content-Type", "", NULL, MEDIA_JSON, false},
+        {"Content-Type", "image/png", NULL, REFUSED, false},
+        {"Content-Type", "IMAGE/PNG; x=y", NULL, REFUSED, false},
+        {"Content-Type", "multipart/form-data; boundary=x", NULL, MEDIA_MULTIPART, false},
+        {"Content-Type", "Multipart/Form-Data;boundary=x", NULL, MEDIA_MULTIPART, false},
+        {"Content-Type", "multipart/mixed; boundary=x", NULL, REFUSED, false},
+        {"Content-Type", "application/x-npy", NULL, MEDIA_NPY, false},
+        {"Content-Type", "Application/X-NPY; version=1", NULL, MEDIA_NPY, false},
+        {"Content-Type", "application/x-npyx", NULL, MEDIA_JSON, false},
+        {"Content-Type", "application/x-npz", NULL, REFUSED, false},
+        {"Content-Encoding", "identity", NULL, MEDIA_JSON, false},
+        {"Content-Encoding", "gzip", NULL, MEDIA_JSON, true},
+        {"Content-Encoding", "GZip", NULL, MEDIA_JSON, true},
+        {"Content-Encoding", "x-gzip", NULL, MEDIA_JSON, true},
+        {"Content-Encoding", "br", NULL, REFUSED, false},
+        {"Content-Encoding", "gzip, gzip", NULL, REFUSED, false},
+        {"Content-Encoding", "gzip", "br", REFUSED, false},
+        {"Content-Encoding", "gzip", "gzip", REFUSED, false},
     };
     (void)state;
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct request_field headers[] = {{cases[i].header, cases[i].value}};
-        const struct request request = {.headers = headers, .header_count = 1};
+        const struct request_field headers[] = {{cases[i].header, cases[i].value}, {cases[i].header, cases[i].second}};
+        const struct request request = {.headers = headers, .header_count = cases[i].second != NULL ? 2 : 1};
         struct convolve_error error = {.slug = NULL};
-        if (media_check_body(&request, &error) != cases[i].fine)
-            fail_msg("%s %s: found %s, expected %s", cases[i].header, cases[i].value,
-                     cases[i].fine ? "refused" : "read", cases[i].fine ? "read" : "refused");
-        if (!cases[i].fine && strcmp(error.slug, "unsupported-media-type") != 0)
+        struct media media;
+        const int body = media_read_body(&request, &media, &error) ? (int)media.body : REFUSED;
+        if (body != cases[i].body || (body != REFUSED && media.gzip != cases[i].gzip))
+            fail_msg("%s %s: body found %d, expected %d", cases[i].header, cases[i].value, body, cases[i].body);
+        if (body == REFUSED && strcmp(error.slug, "unsupported-media-type") != 0)
             fail_msg("%s %s: slug found %s", cases[i].header, cases[i].value, error.slug);
+    }
+}
+
+static void npy_is_preferred_where_it_is_named(void **state)
+{
+    static const struct {
+        const char *accept;
+        bool preferred;
+    } cases[] = {
+        {NULL, false},
+        {"*/*", false},
+        {"application/*", false},
+        {"application/json", false},
+        {"application/x-npy", true},
+        {"application/x-npy, */*", true},
+        {"application/x-npy, application/json", false},
+        {"application/json;q=0.9, application/x-npy", true},
+        {"application/json, application/x-npy;q=0.9", false},
+        {"application/x-npy;q=0.5, */*;q=0.1", true},
+        {"application/x-npy;q=0, */*;q=0.1", false},
+        {"application/x-npy;q=0", false},
+        {"application/x-npy;q=x", false},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct request_field headers[] = {{"Accept", cases[i].accept}};
+        const struct request request = {.headers = headers, .header_count = cases[i].accept != NULL};
+        if (media_prefers(&request, "application/x-npy", "application/json") != cases[i].preferred)
+            fail_msg("Accept %s: expected %s", cases[i].accept, cases[i].preferred ? "x-npy" : "json");
+    }
+}
+
+static void gzip_is_asked_for(void **state)
+{
+    static const struct {
+        const char *accept;
+        bool asked;
+    } cases[] = {
+        {NULL, false},
+        {"", false},
+        {"gzip", true},
+        {"GZIP", true},
+        {"x-gzip", true},
+        {"deflate, gzip", true},
+        {"gzip, deflate, br", true},
+        {"gzip;q=0", false},
+        {"gzip;q=0.0, *", false},
+        {"gzip;q=0.001", true},
+        {"*", true},
+        {"*;q=0", false},
+        {"br", false},
+        {"identity", false},
+        {"identity, gzip;q=0.5", false},
+        {"identity;q=0.5, gzip", true},
+        {"identity;q=0, *;q=0.5", true},
+        {"gzip;q=x", false},
+        {"gzipx", false},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct request_field headers[] = {{"Accept-Encoding", cases[i].accept}};
+        const struct request request = {.headers = headers, .header_count = cases[i].accept != NULL};
+        if (media_asks_gzip(&request) != cases[i].asked)
+            fail_msg("Accept-Encoding %s: expected %s", cases[i].accept, cases[i].asked ? "gzip" : "none");
     }
 }
 
@@ -171,6 +249,8 @@ int main(void)
         cmocka_unit_test(framing_is_unambiguous_or_refused),
         cmocka_unit_test(accept_admits_json_or_not),
         cmocka_unit_test(bodies_are_json_unless_named_otherwise),
+        cmocka_unit_test(npy_is_preferred_where_it_is_named),
+        cmocka_unit_test(gzip_is_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
