@@ -158,6 +158,23 @@ void listener_addresses(const struct listener *listener, void (*each)(void *cont
     }
 }
 
+bool listener_is_alive(struct listener *listener)
+{
+    const uint64_t rounds = atomic_load_explicit(&listener->rounds, memory_order_relaxed) + 1;
+    const bool alive = rounds != listener->rounds_seen;
+    listener->rounds_seen = rounds;
+    watch_wake(listener);
+    return alive;
+}
+
+bool listener_owns_files(const struct listener *listener)
+{
+    for (unsigned i = 0; i < listener->door_count; i++)
+        if (listener->doors[i].address.socket.ss_family == AF_UNIX && !listener->doors[i].inherited)
+            return true;
+    return false;
+}
+
 void listener_warn(const struct listener *listener)
 {
     const struct config *config = atomic_load(&listener->daemon->config);

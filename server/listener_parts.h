@@ -105,6 +105,8 @@ struct listener {
     bool watching;
     _Atomic int mode; /* enum listener_mode */
     _Atomic bool doors_closed;
+    _Atomic uint64_t rounds; /* of the watch thread */
+    uint64_t rounds_seen; /* by listener_is_alive */
     _Atomic size_t suspended; /* connections between MHD_suspend_connection and the end of MHD_resume_connection */
 
     pthread_mutex_t lock; /* guards what follows */

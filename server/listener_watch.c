@@ -227,6 +227,7 @@ static void *watch_run(void *context)
             judge_all(listener, now);
         }
         lingering = linger_all(listener, now, false);
+        atomic_fetch_add_explicit(&listener->rounds, 1, memory_order_relaxed);
     }
     linger_all(listener, 0, true);
     return NULL;

@@ -13,6 +13,7 @@
 
 #include "core/convolve.h"
 #include "server/config.h"
+#include "server/confine.h"
 #include "server/daemon.h"
 #include "server/healthcheck.h"
 #include "server/listener.h"
@@ -117,6 +118,17 @@ static void print_address(void *context, const char *address)
     printf("listening on %s\n", address);
 }
 
+/* After all threads, sockets and files are there. Without it everything works as well, so a system that cannot is told of. */
+static void give_up_what_is_not_needed(const struct listener *listener)
+{
+    char reason[200];
+    const char *hindrance = confine_hindrance();
+    if (hindrance != NULL)
+        log_event(LOG_INFO, "system calls are not confined: %s", hindrance);
+    else if (!confine(listener_owns_files(listener), reason, sizeof reason))
+        log_event(LOG_WARNING, "system calls are not confined: seccomp: %s", reason);
+}
+
 static int start(struct process *process)
 {
     struct daemon *daemon = &process->daemon;
@@ -133,9 +145,11 @@ static int start(struct process *process)
     if (daemon->pool == NULL)
         return fail(EXIT_FAILED, "the worker threads cannot be started");
     pool_set_queue_depth(daemon->pool, config->queue_depth);
+    systemd_start();
     if (!listener_start(&process->listener, daemon, reason, sizeof reason))
         return fail(EXIT_FAILED, reason);
     listener_warn(process->listener);
+    give_up_what_is_not_needed(process->listener);
     listener_addresses(process->listener, print_address, NULL);
     fflush(stdout);
     systemd_notify("READY=1");
@@ -196,7 +210,7 @@ static void wait_for_signals(struct process *process)
             return;
         if (number == SIGHUP)
             reload_and_tell(process);
-        if (watchdog_ns > 0)
+        if (watchdog_ns > 0 && listener_is_alive(process->listener))
             systemd_notify("WATCHDOG=1");
     }
 }

@@ -40,22 +40,32 @@ unsigned systemd_sockets(void)
     return (unsigned)count;
 }
 
-void systemd_notify(const char *state)
+/* Where systemd wants to be told; -1: nowhere. */
+static struct {
+    int descriptor;
+    socklen_t bytes;
+    struct sockaddr_un address;
+} notify = {.descriptor = -1};
+
+void systemd_start(void)
 {
     const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     const size_t length = path == NULL ? 0 : strlen(path);
-    if (length < 2 || length >= sizeof address.sun_path || (path[0] != '/' && path[0] != '@'))
+    if (length < 2 || length >= sizeof notify.address.sun_path || (path[0] != '/' && path[0] != '@'))
         return;
-    memcpy(address.sun_path, path, length);
+    notify.address.sun_family = AF_UNIX;
+    memcpy(notify.address.sun_path, path, length);
     if (path[0] == '@') /* the abstract namespace: a name that begins with NUL and has no end mark */
-        address.sun_path[0] = '\0';
-    const int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (descriptor < 0)
-        return;
-    const socklen_t bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-    (void)!sendto(descriptor, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address, bytes);
-    close(descriptor);
+        notify.address.sun_path[0] = '\0';
+    notify.bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+    notify.descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+void systemd_notify(const char *state)
+{
+    if (notify.descriptor >= 0)
+        (void)!sendto(notify.descriptor, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&notify.address,
+                      notify.bytes);
 }
 
 uint64_t systemd_watchdog_ns(void)

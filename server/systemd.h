@@ -12,6 +12,9 @@ enum { SYSTEMD_FIRST_SOCKET = 3 };
  * or they are meant for another process. */
 unsigned systemd_sockets(void);
 
+/* Opens what systemd_notify sends through, while sockets can be opened still. */
+void systemd_start(void);
+
 /* Sends a state, "READY=1"; several lines are one message. Never waits, and nobody learns of a failure: there is nothing that a
  * daemon could do about it. */
 void systemd_notify(const char *state);

@@ -76,6 +76,8 @@ includes 'gnutls/' $sources | grep -vE '^(server/(tls|listener[a-z_]*)|tests/htt
 expect_none "only tls.c, the listener and the test's client include GnuTLS"
 includes 'zlib\.h' $core $(find server -name '*.[ch]') | grep -v '^server/formats/gzip\.c:' >"$log"
 expect_none "only gzip.c and tests include zlib"
+includes 'seccomp\.h' $sources | grep -v '^server/confine\.c:' >"$log"
+expect_none "only confine.c includes libseccomp"
 includes '(cmocka|curl/)' $core $(find server -name '*.[ch]') >"$log"
 expect_none "only tests include cmocka and libcurl"
 grep -nE '\b(setlocale|strtod|atof|atoi|sprintf|strcat|gets|alloca)\(' $core $(find server -name '*.[ch]') /dev/null |
