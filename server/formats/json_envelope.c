@@ -122,9 +122,15 @@ bool envelope_number(struct json_envelope *envelope, const char *text, size_t co
 
 bool envelope_tensor(struct json_envelope *envelope, size_t index)
 {
-    char text[40];
-    snprintf(text, sizeof text, "\"\\u0001t%zu\"", index);
-    return append_comma(envelope) && append_text(envelope, text);
+    char text[40] = "\"\\u0001t", digits[20];
+    size_t used = strlen(text), first = sizeof digits;
+    do
+        digits[--first] = (char)('0' + index % 10);
+    while (index /= 10);
+    memcpy(text + used, digits + first, sizeof digits - first);
+    used += sizeof digits - first;
+    text[used++] = '"';
+    return append_comma(envelope) && append(envelope, text, used);
 }
 
 /* ---- Presentable again ---- */
@@ -161,9 +167,23 @@ static size_t character_bytes(unsigned char lead, size_t left)
     return count < left ? count : left;
 }
 
+/* Printable ASCII that no pointer has to escape, short enough not to be cut. */
+static bool is_presentable(const char *name, size_t count, size_t bytes)
+{
+    size_t plain = 0;
+    while (plain < count && name[plain] >= 0x20 && name[plain] < 0x7f && name[plain] != '~' && name[plain] != '/')
+        plain++;
+    return plain == count && count + sizeof "..." <= bytes;
+}
+
 size_t json_show_name(char *out, size_t bytes, const char *name, size_t count, bool pointer)
 {
     struct shown shown = {.out = out, .bytes = bytes};
+    if (is_presentable(name, count, bytes)) {
+        memcpy(out, name, count);
+        out[count] = '\0';
+        return count;
+    }
     for (size_t i = 0; i < count && !shown.cut;) {
         const unsigned char *at = (const unsigned char *)name + i;
         char escaped[16];

@@ -10,7 +10,8 @@
 
 static bool is_name(const struct json_decoder *decoder, const char *name)
 {
-    return decoder->name_bytes == strlen(name) && memcmp(decoder->name, name, decoder->name_bytes) == 0;
+    return decoder->name[0] == name[0] && decoder->name_bytes == strlen(name) &&
+           memcmp(decoder->name, name, decoder->name_bytes) == 0;
 }
 
 /* ---- Faults ---- */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The only file that knows cJSON. The envelope, which the push parser wrote and which is valid and small, is parsed by cJSON and
- * copied at once into nodes of the arena: what lives on is bounded, freed with the request, and lists are arrays. Numbers and
- * tensors are marked strings there (json_envelope.h): cJSON's numbers, locale and case folding are never met. */
+ * turned at once into nodes of the arena, whose lists are arrays. cJSON's memory is the arena's too: it is charged like any other,
+ * freed with the request, and texts stay where cJSON has put them. Numbers and tensors are marked strings there
+ * (json_envelope.h): cJSON's numbers, locale and case folding are never met. */
 #include "server/formats/json_read.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,33 +17,53 @@
 #include "server/formats/json_envelope.h"
 #include "server/nearest.h"
 
-enum { CJSON_BYTES_PER_BYTE = 48 }; /* at most: a node of 64 bytes and malloc's own for two characters */
+/* ---- cJSON's memory ---- */
+
+static _Thread_local struct arena *cjson_arena; /* NULL: somebody else's cJSON, in the same process */
+static pthread_once_t cjson_once = PTHREAD_ONCE_INIT;
+
+static void *cjson_allocate(size_t bytes)
+{
+    return cjson_arena ? arena_alloc(cjson_arena, bytes) : malloc(bytes);
+}
+
+static void cjson_free(void *memory)
+{
+    if (!cjson_arena)
+        free(memory);
+}
+
+static void cjson_start(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){cjson_allocate, cjson_free});
+}
 
 /* ---- From the envelope to nodes ---- */
 
-static bool copy_node(struct json_value *value, const cJSON *node, struct arena *arena,
+static bool take_node(struct json_value *value, const cJSON *node, struct arena *arena,
                       struct json_tensor *const *tensors);
 
-static bool copy_string(struct json_value *value, const char *text, struct arena *arena,
-                        struct json_tensor *const *tensors)
+static void take_string(struct json_value *value, const char *text, struct json_tensor *const *tensors)
 {
-    if (strncmp(text, ENVELOPE_NUMBER, strlen(ENVELOPE_NUMBER)) == 0) {
+    if (text[0] == ENVELOPE_NUMBER[0] && text[1] == ENVELOPE_NUMBER[1]) {
         text += strlen(ENVELOPE_NUMBER);
         value->type = JSON_NUMBER;
         value->number = json_number_parse(text, strlen(text));
-        return true;
+        return;
     }
-    if (strncmp(text, ENVELOPE_TENSOR, strlen(ENVELOPE_TENSOR)) == 0) {
+    if (text[0] == ENVELOPE_TENSOR[0] && text[1] == ENVELOPE_TENSOR[1]) {
+        size_t index = 0;
+        for (text += strlen(ENVELOPE_TENSOR); *text; text++)
+            index = index * 10 + (size_t)(*text - '0');
         value->type = JSON_TENSOR;
-        value->tensor = tensors[strtoul(text + strlen(ENVELOPE_TENSOR), NULL, 10)];
-        return true;
+        value->tensor = tensors[index];
+        return;
     }
     value->type = JSON_STRING;
-    value->text = arena_copy_text(arena, text, strlen(text));
-    return value->text != NULL;
+    value->text = text;
 }
 
-static bool copy_items(struct json_value *value, const cJSON *node, struct arena *arena,
+static bool take_items(struct json_value *value, const cJSON *node, struct arena *arena,
                        struct json_tensor *const *tensors)
 {
     size_t count = 0, bytes;
@@ -55,28 +77,26 @@ static bool copy_items(struct json_value *value, const cJSON *node, struct arena
     for (const cJSON *child = node->child; child; child = child->next) {
         struct json_value *item = &value->items[value->count];
         *item = (struct json_value){0};
-        if (!copy_node(item, child, arena, tensors))
+        if (!take_node(item, child, arena, tensors))
             return false;
         if (child->string && strcmp(child->string, "\001") == 0) {
             value->tensor = item->tensor;
             continue;
         }
-        if (child->string) {
-            item->name = arena_copy_text(arena, child->string, strlen(child->string));
-            if (!item->name)
-                return false;
-        }
+        item->name = child->string;
         value->count++;
     }
     return true;
 }
 
 /* Recursion is bounded: the byte machine lets through 64 levels. */
-static bool copy_node(struct json_value *value, const cJSON *node, struct arena *arena,
+static bool take_node(struct json_value *value, const cJSON *node, struct arena *arena,
                       struct json_tensor *const *tensors)
 {
-    if (cJSON_IsString(node))
-        return copy_string(value, node->valuestring, arena, tensors);
+    if (cJSON_IsString(node)) {
+        take_string(value, node->valuestring, tensors);
+        return true;
+    }
     if (cJSON_IsBool(node)) {
         value->type = JSON_BOOLEAN;
         value->boolean = cJSON_IsTrue(node);
@@ -87,7 +107,7 @@ static bool copy_node(struct json_value *value, const cJSON *node, struct arena 
         return true;
     }
     value->type = cJSON_IsArray(node) ? JSON_LIST : JSON_OBJECT;
-    if (!copy_items(value, node, arena, tensors))
+    if (!take_items(value, node, arena, tensors))
         return false;
     if (value->tensor && !json_object_member(value, "name"))
         value->type = JSON_TENSOR;
@@ -97,16 +117,15 @@ static bool copy_node(struct json_value *value, const cJSON *node, struct arena 
 struct json_body *json_body_create(struct arena *arena, const char *envelope, size_t count,
                                    struct json_tensor *const *tensors)
 {
-    const size_t charge = count * CJSON_BYTES_PER_BYTE; /* no overflow: the envelope is small */
     struct json_body *body = arena_alloc(arena, sizeof *body);
-    if (!body || !arena_charge(arena, charge))
+    if (!body)
         return NULL;
     *body = (struct json_body){0};
-    cJSON *root = cJSON_ParseWithLength(envelope, count);
-    const bool copied = root && copy_node(&body->root, root, arena, tensors);
-    cJSON_Delete(root);
-    arena_discharge(arena, charge);
-    return copied ? body : NULL;
+    pthread_once(&cjson_once, cjson_start);
+    cjson_arena = arena;
+    const cJSON *root = cJSON_ParseWithLength(envelope, count);
+    cjson_arena = NULL;
+    return root && take_node(&body->root, root, arena, tensors) ? body : NULL;
 }
 
 /* ---- Members ---- */
@@ -114,7 +133,8 @@ struct json_body *json_body_create(struct arena *arena, const char *envelope, si
 const struct json_value *json_object_member(const struct json_value *value, const char *name)
 {
     for (size_t i = 0; i < value->count; i++) {
-        if (value->items[i].name && strcmp(value->items[i].name, name) == 0)
+        const char *item = value->items[i].name;
+        if (item && item[0] == name[0] && strcmp(item, name) == 0)
             return &value->items[i];
     }
     return NULL;
