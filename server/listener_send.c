@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/admission.h"
+#include "server/compression.h"
 #include "server/endpoint.h"
 #include "server/listener_parts.h"
 #include "server/listener_request.h"
@@ -97,6 +98,7 @@ bool exchange_send(struct exchange *exchange)
 {
     struct request *request = &exchange->request;
     const bool is_compute = request->route != NULL && (exchange->match.route->flags & ENDPOINT_COMPUTE) != 0;
+    compression_apply(&exchange->response, request);
     struct MHD_Response *made = make_body(exchange);
 
     if (made == NULL) {

@@ -121,6 +121,8 @@ static size_t copy_pieces(struct stream *stream, char *out, size_t room)
     while (used < room) {
         struct half *half = &stream->halves[stream->turn];
         if (half->count == 0) { /* there was nothing left for it */
+            if (stream->source.finish != NULL)
+                stream->source.finish(&stream->source);
             stream->part = SEND_TAIL;
             stream->offset = 0;
             break;

@@ -16,6 +16,7 @@ struct convolve_error;
 struct response_stream {
     size_t piece_count, piece_bytes_max;
     size_t (*write)(const struct response_stream *stream, size_t piece, char *out);
+    void (*finish)(const struct response_stream *stream); /* all pieces are written: completes `tail`. May be NULL */
     void *context; /* lives in the request's arena */
 };
 

@@ -18,6 +18,7 @@ struct form {
     struct json_decoder *decoder;
     enum form_value kind;
     enum form_state state;
+    bool tensor; /* the member may be a tensor */
     char pointer[256]; /* of the present member */
     size_t space_count; /* white space before the value */
     char word[WORD_BYTES_MAX];
@@ -47,8 +48,9 @@ bool form_begin(struct form *form, const char *name, size_t bytes, enum form_val
         return json_fail_memory(form->arena, error);
     decoder_pointer(decoder, form->pointer, sizeof form->pointer);
     json_syntax_init(&decoder->syntax, events, decoder, form->arena);
+    form->tensor = decoder->next == SINK_TENSOR;
     /* What is thrown away is held to its format all the same: a fault of syntax comes before that of the name. */
-    npy_reader_init(&form->npy, form->arena, decoder->next != SINK_TENSOR && decoder->next != SINK_ENVELOPE);
+    npy_reader_init(&form->npy, form->arena, !form->tensor && decoder->next != SINK_ENVELOPE);
     form->state = kind == FORM_NPY_BODY ? FORM_NPY : FORM_START;
     return true;
 }
@@ -92,8 +94,9 @@ static bool end_word(struct form *form, struct convolve_error *error)
     struct json_decoder *decoder = form->decoder;
     while (form->word_count > 0 && memchr(" \t\r\n", form->word[form->word_count - 1], 4))
         form->word_count--;
+    /* No member may be null, and one (nonfinite) may be "null", so there the word is what is meant. */
     static const char *const literals[] = {"true", "false", "null"};
-    for (size_t i = 0; i < sizeof literals / sizeof *literals; i++)
+    for (size_t i = 0; i < (form->tensor ? 3 : 2); i++)
         if (strlen(literals[i]) == form->word_count && memcmp(literals[i], form->word, form->word_count) == 0)
             return feed_json(form, form->word, form->word_count, error);
     bool fine = json_decoder_feed(decoder, "\"", 1, error);
