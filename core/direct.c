@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+__extension__ typedef unsigned __int128 wide;
+
 enum { CHUNK_TILES = 16 }; /* chunks of the kernel, or small slices, in a tile */
 
 bool direct_scratch_size(const struct direct_layout *layout, size_t *bytes)
@@ -179,14 +181,14 @@ static void pack_tile(const struct convolve_plan *plan, const struct convolve_ru
         direct_pack_chunk(plan, run, chunk);
 }
 
-/* Each tile of the first pass looks at its share of the input, which is about what it reads anyway. */
-static void scan_share(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
+/* With the first pass each unit (or plain tile), of `count` of them, looks at its share of the input, which is about what it
+ * reads then: reading ahead in order is what fetches it from memory soonest. */
+static void scan_share(const struct convolve_plan *plan, const struct convolve_run *run, size_t index, size_t count)
 {
     const struct direct_layout *layout = &direct_state(plan)->layout;
-    const size_t chunks = layout->input_groups * layout->input_chunks, tiles = pass_tiles(layout);
-    const size_t each = chunks / tiles, more = chunks % tiles; /* the first `more` tiles take one more */
-    const size_t first = tile * each + (tile < more ? tile : more), count = each + (tile < more);
-    for (size_t chunk = first; chunk < first + count; chunk++)
+    const wide chunks = (wide)layout->input_groups * layout->input_chunks;
+    const size_t first = (size_t)(chunks * index / count), end = (size_t)(chunks * (index + 1) / count);
+    for (size_t chunk = first; chunk < end; chunk++)
         direct_scan_chunk(plan, run, chunk);
 }
 
@@ -196,6 +198,23 @@ static void plain_tile(const struct convolve_plan *plan, const struct convolve_r
     const size_t all = plan->geometry.output_count, first = tile * layout->plain_outputs;
     for (size_t i = first; i < all && i < first + layout->plain_outputs; i++)
         direct_plain_output(plan, run, i);
+}
+
+static void pass_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t pass, size_t tile,
+                      void *tile_scratch)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    if (layout->mode == DIRECT_PLAIN) {
+        scan_share(plan, run, tile, layout->plain_tile_count);
+        plain_tile(plan, run, tile);
+        return;
+    }
+    const size_t first = tile * layout->units_per_tile;
+    for (size_t unit = first; unit < layout->unit_count && unit < first + layout->units_per_tile; unit++) {
+        if (pass == 0)
+            scan_share(plan, run, unit, layout->unit_count);
+        direct_run_unit(plan, run, unit, pass, tile_scratch);
+    }
 }
 
 static void check_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
@@ -223,14 +242,7 @@ static void direct_run_tile(const struct convolve_plan *plan, const struct convo
     if (stage == 0) {
         pack_tile(plan, run, tile);
     } else if (stage <= layout->pass_count) {
-        if (stage == 1)
-            scan_share(plan, run, tile);
-        const size_t first = tile * layout->units_per_tile;
-        if (layout->mode == DIRECT_PLAIN)
-            plain_tile(plan, run, tile);
-        else
-            for (size_t unit = first; unit < layout->unit_count && unit < first + layout->units_per_tile; unit++)
-                direct_run_unit(plan, run, unit, stage - 1, tile_scratch);
+        pass_tile(plan, run, stage - 1, tile, tile_scratch);
     } else if (stage == layout->pass_count + 1) {
         direct_conclude(plan, run);
     } else {

@@ -391,3 +391,31 @@ void direct_check_output(const struct convolve_plan *plan, const struct convolve
     else if (direct_absolute_sum(plan, run, index) >= state->exact_below)
         direct_note_bound(scratch.findings, bound);
 }
+
+/* ---- What came out ---------------------------------------------------------------------------------------------------- */
+
+static bool all_finite(const struct convolve_plan *plan, const void *values, size_t elements)
+{
+    return direct_state(plan)->layout.element == DIRECT_F32 ? plan->routines->finite_f32(values, elements)
+                                                            : plan->routines->finite_f64(values, elements);
+}
+
+void direct_look_at(const struct convolve_plan *plan, const struct convolve_run *run, size_t index, size_t count)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    const size_t value_bytes = layout->element_bytes * layout->parts;
+    struct direct_findings *const findings = direct_scratch_parts(layout, run->scratch).findings;
+    const unsigned char *const values = (const unsigned char *)run->output + index * value_bytes;
+    if (layout->element == DIRECT_U64 || all_finite(plan, values, count * layout->parts))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (all_finite(plan, values + i * value_bytes, layout->parts))
+            continue;
+        if (plan->spec.ignore_missing) {
+            direct_mend_output(plan, run, index + i);
+            continue;
+        }
+        direct_note_nonfinite(findings, index + i);
+        return;
+    }
+}

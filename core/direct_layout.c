@@ -11,12 +11,14 @@ enum {
     PLAIN_TILE_TERMS = 50000,
     PASS_TAPS_MAX = 24576,
     ROW_GRANULE = 12, /* blocks hold 1, 4 or 6 rows */
+    PLACE_ROWS =
+        24, /* of a unit in place: what it reads is still near when its ends are made, and was just looked at */
     SEGMENT_ELEMENTS = 4096, /* a row of at least twice as many is cut */
     SEGMENT_ELEMENTS_MIN = 256,
     COPY_BYTES_MAX = 384 << 10, /* stays within L2, beside the output */
     PHASES = 4,
     PHASES_TAPS_MIN = 12, /* fewer are not worth the dealing */
-    CHUNK_ELEMENTS = 16384,
+    CHUNK_ELEMENTS = 4096,
 };
 
 static size_t least(size_t a, size_t b)
@@ -265,35 +267,56 @@ static bool size_table(struct direct_layout *layout)
            !__builtin_mul_overflow(rows, layout->pass_planes, &layout->table_rows);
 }
 
-static size_t copied_rows(const struct direct_layout *layout)
+/* Ends of rows are made as columns where the rows of a block are neighbours, and so are the taps. */
+static bool size_edges(struct direct_layout *layout)
 {
-    return layout->mode == DIRECT_PHASES ? layout->pass_planes : layout->table_rows;
+    layout->edge_cells = layout->edge_table_rows = 0;
+    if (layout->mode != DIRECT_IN_PLACE || layout->cell != 1 || layout->dilation != 1 || layout->row_step != 1 ||
+        layout->pass_taps < layout->taps || (layout->pass_planes > 1 && layout->pass_rows < layout->row_taps))
+        return true;
+    layout->edge_cells = copied_cells(layout);
+    return !__builtin_mul_overflow(layout->edge_cells + layout->taps - 1, layout->pass_rows,
+                                   &layout->edge_table_rows) &&
+           !__builtin_mul_overflow(layout->edge_table_rows, layout->pass_planes, &layout->edge_table_rows);
+}
+
+bool direct_unit_counts(const struct direct_layout *layout, struct direct_scratch_counts *counts)
+{
+    const bool phases = layout->mode == DIRECT_PHASES;
+    const size_t rows = phases ? layout->phases : layout->unit_rows;
+    /* Segments may be cut where the phases' last one is not whole, so each phase has a cell to spare. */
+    const size_t cells = phases ? divide_up(layout->unit_cells, layout->phases) + 1 : layout->unit_cells;
+    const size_t reach = (layout->pass_taps - 1) * layout->dilation;
+    size_t place = 0;
+    *counts = (struct direct_scratch_counts){.bases = layout->table_rows,
+                                             .table = layout->table_rows,
+                                             .edge_table = layout->edge_table_rows,
+                                             .outputs = most(rows, layout->edge_cells)};
+    if (layout->mode == DIRECT_IN_PLACE && __builtin_mul_overflow(layout->unit_cells + reach, layout->cell, &place))
+        return false;
+    counts->constant = most(place, layout->row_elements);
+    if ((layout->pitch_out != layout->cell || phases) &&
+        (__builtin_mul_overflow(cells, layout->cell, &counts->temporary) ||
+         __builtin_mul_overflow(counts->temporary, rows, &counts->temporary)))
+        return false;
+    return !__builtin_mul_overflow(phases ? layout->pass_planes : layout->table_rows, layout->row_elements,
+                                   &counts->copies) &&
+           !__builtin_mul_overflow(layout->edge_cells, layout->unit_rows, &counts->edge_outputs);
 }
 
 bool direct_unit_scratch(const struct direct_layout *layout, size_t *bytes)
 {
-    const size_t element = layout->element_bytes;
-    const size_t place =
-        layout->mode == DIRECT_IN_PLACE ? layout->unit_cells + (layout->pass_taps - 1) * layout->dilation : 0;
-    size_t copies, outputs, constant, temporary = 0;
+    struct direct_scratch_counts counts;
     *bytes = 0;
     if (layout->mode == DIRECT_PLAIN)
         return true;
-    /* Segments may be cut where the phases' last one is not whole, so each phase has a cell to spare. */
-    const size_t output_rows = layout->mode == DIRECT_PHASES ? layout->phases : layout->unit_rows;
-    const size_t output_cells =
-        layout->mode == DIRECT_PHASES ? divide_up(layout->unit_cells, layout->phases) + 1 : layout->unit_cells;
-    if (layout->pitch_out != layout->cell || layout->mode == DIRECT_PHASES)
-        temporary = output_rows;
-    return !__builtin_mul_overflow(copied_rows(layout), layout->row_elements, &copies) &&
-           !__builtin_mul_overflow(output_cells, layout->cell, &outputs) &&
-           !__builtin_mul_overflow(outputs, temporary, &outputs) &&
-           !__builtin_mul_overflow(place, layout->cell, &constant) &&
-           plan_size_add(bytes, layout->table_rows, sizeof(void *)) && /* bases */
-           plan_size_add(bytes, layout->table_rows, sizeof(void *)) && /* rows */
-           plan_size_add(bytes, output_rows, sizeof(void *)) && plan_size_add(bytes, copies, element) &&
-           plan_size_add(bytes, most(constant, layout->row_elements), element) &&
-           plan_size_add(bytes, outputs, element);
+    const size_t element = layout->element_bytes;
+    return direct_unit_counts(layout, &counts) && plan_size_add(bytes, counts.bases, sizeof(void *)) &&
+           plan_size_add(bytes, counts.table, sizeof(void *)) &&
+           plan_size_add(bytes, counts.edge_table, sizeof(void *)) &&
+           plan_size_add(bytes, counts.outputs, sizeof(void *)) && plan_size_add(bytes, counts.copies, element) &&
+           plan_size_add(bytes, counts.constant, element) && plan_size_add(bytes, counts.temporary, element) &&
+           plan_size_add(bytes, counts.edge_outputs, element);
 }
 
 /* What one row of a unit costs in one pass, saturating. */
@@ -322,7 +345,8 @@ static void cut_passes(struct direct_layout *layout, size_t taps_max)
 static bool fits_scratch(struct direct_layout *layout)
 {
     size_t bytes;
-    return size_copies(layout) && size_table(layout) && direct_unit_scratch(layout, &bytes) && bytes <= COPY_BYTES_MAX;
+    return size_copies(layout) && size_table(layout) && size_edges(layout) && direct_unit_scratch(layout, &bytes) &&
+           bytes <= COPY_BYTES_MAX;
 }
 
 static void even_rows(struct direct_layout *layout, size_t rows)
@@ -354,6 +378,8 @@ static bool cut_units(struct direct_layout *layout)
            row_work(layout, layout->unit_cells) > 2 * (size_t)TILE_MULTIPLY_ADDS / ROW_GRANULE)
         layout->unit_cells = divide_up(layout->unit_cells, 2);
     size_t rows = TILE_MULTIPLY_ADDS / most(row_work(layout, layout->unit_cells), 1);
+    if (layout->mode == DIRECT_IN_PLACE)
+        rows = least(rows, most(PLACE_ROWS, 2 * layout->row_taps));
     even_rows(layout, rows);
     while (!fits_scratch(layout)) {
         if (layout->pass_planes > 1)
@@ -367,7 +393,7 @@ static bool cut_units(struct direct_layout *layout)
         else
             break;
     }
-    return size_copies(layout) && size_table(layout);
+    return size_copies(layout) && size_table(layout) && size_edges(layout);
 }
 
 static bool count_tiles(struct direct_layout *layout)

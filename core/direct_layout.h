@@ -55,6 +55,7 @@ struct direct_layout {
     size_t slots, slot_cells, row_elements, turn_offset;
     bool slot_each_tap;
     size_t table_rows; /* rows of one unit in one pass */
+    size_t edge_cells, edge_table_rows; /* outputs at either end of a row that can be made as columns; 0: none */
 
     /* The values: slices of input and kernel, each alone where its elements lie together, else all as one. */
     size_t input_groups, input_group_elements, kernel_groups, kernel_group_elements;
@@ -68,7 +69,14 @@ bool direct_layout_derive(struct direct_layout *layout, const struct convolve_sp
 /* The tap of slot `slot` of a copied row, relative to the first: its place in steps of the input. */
 size_t direct_slot_start(const struct direct_layout *layout, size_t slot);
 
-/* The bytes of a unit's tables and copies, rounded up part by part; false where they do not fit. */
+/* The parts of a unit's scratch, in elements of what they hold. */
+struct direct_scratch_counts {
+    size_t bases, table, edge_table, outputs; /* pointers */
+    size_t copies, constant, temporary, edge_outputs; /* real numbers */
+};
+bool direct_unit_counts(const struct direct_layout *layout, struct direct_scratch_counts *counts);
+
+/* Their bytes, rounded up part by part; false where they do not fit. */
 bool direct_unit_scratch(const struct direct_layout *layout, size_t *bytes);
 
 #endif
