@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # make             build/convolved, build/libconvolve.a, build/libconvolve.so
 # make test        every test; TESTS="tests/core/geometry_test tests/http/..." for some
+# make test-long   numbers and their texts, exhaustively: some two hours
 # make run         the daemon on 127.0.0.1:8080; ARGS="--listen 127.0.0.1:9000" for its options
 # make demo        the README's requests against a daemon on a free port
 # make check       format, include rules, headers alone, warnings as errors in gcc and clang
@@ -74,7 +75,7 @@ TESTS ?= $(TEST_NAMES)
 CHECK_SIMD := tests/simd/check_simd tests/simd/result_hash
 FUZZERS := $(FUZZ_SOURCES:%.c=$(BUILD)/%)
 
-.PHONY: all lib test tests check check-simd arm64 bench bench-auto bench-wire bench-peers calibrate demo run fuzz fuzzers install install-lib uninstall clean
+.PHONY: all lib test test-long tests check check-simd arm64 bench bench-auto bench-wire bench-peers calibrate demo run fuzz fuzzers install install-lib uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILD)/convolved lib
@@ -137,6 +138,10 @@ tests: $(TESTS:%=$(BUILD)/%) $(CHECK_SIMD:%=$(BUILD)/%) $(BUILD)/convolved
 export TEST_SLOWNESS ?= $(if $(SANITIZE),5,1)
 test: tests
 	$(Q)tests/run $(BUILD) $(TESTS) $(CHECK_SIMD)
+
+LONG_TESTS := number_every_test number_read_test json_runs_test
+test-long: $(LONG_TESTS:%=$(BUILD)/tests/formats/%)
+	$(Q)tests/long $(BUILD)
 
 check-simd: $(BUILD)/tests/simd/check_simd
 	$(Q)$<

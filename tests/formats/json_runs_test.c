@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Long lists of numbers: whatever the instruction set and however the text is cut, what comes of it is what the scalar set makes
  * of the whole, and what strtod makes of each number. Regular and spoiled texts, every shape, mixed kinds of numbers.
- * json_runs_test [ROUNDS]: more rounds than usual; 20,000 are some ten million numbers. */
+ * json_runs_test [ROUNDS [SEED]]: other texts, and more than usual; 20,000 rounds are some ten million numbers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 enum { NUMBERS_MAX = 3000, TEXT_BYTES = 1 << 18, CUTS = 4 };
 
 static unsigned rounds = 250;
-static uint64_t random_state = 1;
+static uint64_t random_state = 1, seed = 11;
 static int failures;
 
 static uint64_t draw(uint64_t below)
@@ -304,7 +304,7 @@ static void test_random_texts(void **state)
     struct text text = {.text = malloc(TEXT_BYTES)};
     (void)state;
     failures = 0;
-    random_state = 11;
+    random_state = seed;
     for (unsigned round = 0; round < rounds; round++) {
         make_text(&text);
         check_text(&text, round, false);
@@ -420,5 +420,7 @@ int main(int count, char **arguments)
                                        cmocka_unit_test(test_rows)};
     if (count > 1)
         rounds = (unsigned)strtoul(arguments[1], NULL, 10);
+    if (count > 2)
+        seed = strtoull(arguments[2], NULL, 10);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 
 #include "tests/formats/json_documents.h"
 #include "tests/formats/json_feed.h"
+#include "tests/formats/json_recogniser.h"
 
 static size_t document_bytes(const struct document *document)
 {
@@ -259,12 +260,75 @@ static void test_sentences(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* ---- Against a plain recogniser ---- */
+
+enum { SPOILED_ROUNDS = 60000, SPOILED_BYTES = 600 };
+
+/* A few bytes less, more, twice or other ones. */
+static size_t spoil(char *text, size_t count, uint64_t *state)
+{
+    static const char likely[] = "{}[],:\"\\ntfu0123456789.eE+-\x80\xc3\xed\xff \n";
+    for (uint64_t times = 1 + feed_random(state) % 3; times > 0 && count > 0; times--) {
+        const size_t at = feed_random(state) % count, most = count - at < 9 ? count - at : 9;
+        const size_t bytes = 1 + feed_random(state) % most;
+        switch (feed_random(state) % 4) {
+        case 0:
+            memmove(text + at, text + at + bytes, count - at - bytes);
+            count -= bytes;
+            break;
+        case 1:
+            memmove(text + at + bytes, text + at, count - at); /* these bytes come twice */
+            count += bytes;
+            break;
+        case 2:
+            text[at] = (char)feed_random(state);
+            break;
+        default:
+            text[at] = likely[feed_random(state) % (sizeof likely - 1)];
+        }
+    }
+    return count;
+}
+
+static void test_spoiled(void **unused)
+{
+    (void)unused;
+    failures = 0;
+    uint64_t state = 9;
+    unsigned refused = 0;
+    const size_t listed = sizeof documents / sizeof documents[0];
+    for (unsigned round = 0; round < SPOILED_ROUNDS && failures < 10; round++) {
+        char text[SPOILED_BYTES + 64], expected[64] = "";
+        struct recogniser r;
+        const struct document *document = &documents[feed_random(&state) % listed];
+        size_t count = document_bytes(document);
+        memcpy(text, document->text, count);
+        if (round % 2) {
+            count = sizeof good_request - 1;
+            memcpy(text, good_request, count);
+        }
+        count = spoil(text, count, &state);
+        if (!recognise(&r, text, count))
+            snprintf(expected, sizeof expected, "malformed-json @%zu", r.at);
+        char *found = feed_outcome(text, count, round % 3 ? FEED_WHOLE : round, CONVOLVE_FLOAT64, false, false);
+        refused += *expected != 0;
+        if (*expected ? strcmp(found, expected) != 0 : strncmp(found, "malformed-json ", 15) == 0) {
+            fprintf(stderr, "%.*s: found \"%s\", expected \"%s\"\n", (int)count, text, found, expected);
+            failures++;
+        }
+        free(found);
+    }
+    assert_int_equal(failures, 0);
+    assert_in_range(refused, SPOILED_ROUNDS / 10, SPOILED_ROUNDS * 99 / 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_documents), cmocka_unit_test(test_documents_inside),
         cmocka_unit_test(test_every_cut), cmocka_unit_test(test_control_character_anywhere),
         cmocka_unit_test(test_depth),     cmocka_unit_test(test_sentences),
+        cmocka_unit_test(test_spoiled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading numbers against strtod: known hard cases, random texts of every length, and the middles between doubles. */
+/* Reading numbers against strtod: known hard cases, random texts of every length, and the middles between doubles.
+ * number_read_test --random MILLIONS SEED tries other random ones, as many million. */
 #include <locale.h>
 #include <math.h>
 #include <setjmp.h>
@@ -11,7 +12,9 @@
 
 #include "server/formats/number_read.h"
 
-enum { RANDOM_TEXTS = 1000000, MIDDLES = 100000, TEXT_BYTES = 2048 };
+enum { TEXT_BYTES = 2048 };
+
+static unsigned random_texts = 1000000, middles = 100000;
 
 static uint64_t random_state = 0x9e3779b97f4a7c15u;
 
@@ -166,7 +169,7 @@ static void make_text(char *text, unsigned round)
 static void test_random_texts(void **state)
 {
     (void)state;
-    for (unsigned round = 0; round < RANDOM_TEXTS; round++) {
+    for (unsigned round = 0; round < random_texts; round++) {
         char text[TEXT_BYTES];
         make_text(text, round);
         check_text(text);
@@ -176,7 +179,7 @@ static void test_random_texts(void **state)
 static void test_random_digits(void **state)
 {
     (void)state;
-    for (unsigned round = 0; round < RANDOM_TEXTS; round++) {
+    for (unsigned round = 0; round < random_texts; round++) {
         const uint64_t digits = (random_bits() >> (random_bits() % 64)) % UINT64_C(10000000000000000000);
         const int exponent = (int)(random_bits() % (round & 1 ? 60 : 800)) - (round & 1 ? 30 : 420);
         const bool negative = random_bits() & 1;
@@ -192,7 +195,7 @@ static void test_random_digits(void **state)
 static void test_middles(void **state)
 {
     (void)state;
-    for (unsigned round = 0; round < MIDDLES; round++) {
+    for (unsigned round = 0; round < middles; round++) {
         uint64_t bits = random_bits() >> 1;
         double below, above;
         char text[TEXT_BYTES];
@@ -230,11 +233,22 @@ static void test_locale(void **state)
     assert_true(found == 0x1p53);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
+    const struct CMUnitTest random_tests[] = {
+        cmocka_unit_test(test_random_texts),
+        cmocka_unit_test(test_random_digits),
+        cmocka_unit_test(test_middles),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_texts),   cmocka_unit_test(test_long_zeros), cmocka_unit_test(test_random_texts),
         cmocka_unit_test(test_random_digits), cmocka_unit_test(test_middles),    cmocka_unit_test(test_locale),
     };
+    if (count > 3 && strcmp(arguments[1], "--random") == 0) {
+        random_texts = 1000000 * (unsigned)atoi(arguments[2]);
+        middles = random_texts / 20;
+        random_state ^= strtoull(arguments[3], NULL, 10) << 20;
+        return cmocka_run_group_tests(random_tests, NULL, NULL);
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
