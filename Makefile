@@ -198,7 +198,14 @@ $(BUILD)/tests/bench/libpeers.so: $(PEER_OBJECTS) $(BUILD)/libconvolve.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -shared -o $@ $^ $(FFTW_LIBS) -lm
 
-bench: $(BENCH_PROGRAMS) $(BUILD)/tests/bench/libpeers.so $(BUILD)/convolved
+# The layers' table: float32 beside oneDNN in C, float64 beside PyTorch in Python, which calls libpeers.so.
+DNNL_FOUND := $(wildcard /usr/include/oneapi/dnnl/dnnl.h)
+$(BUILD)/tests/bench/layer_dnnl.o: CFLAGS_ALL += $(if $(DNNL_FOUND),-DHAVE_DNNL=1)
+$(BUILD)/tests/bench/bench_layers: %: %.o $(BUILD)/tests/bench/peers_layers.o $(BUILD)/tests/bench/layer_dnnl.o $(BUILD)/libconvolve.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(if $(DNNL_FOUND),-ldnnl) -lm
+
+bench: $(BENCH_PROGRAMS) $(BUILD)/tests/bench/bench_layers $(BUILD)/tests/bench/libpeers.so $(BUILD)/convolved
 	$(Q)tests/bench/run $(BUILD) $(BENCH_ARGS)
 
 bench-wire: $(BUILD)/tests/bench/wire_bench
