@@ -213,7 +213,7 @@ static bool count_units(struct layer_state *state)
     for (unsigned i = 0; i < LAYER_AXES; i++)
         if (__builtin_mul_overflow(state->tap_count, state->cut[i].taps, &state->tap_count))
             return false;
-    state->made_rows = state->unit_channels < state->channels ? unit_rows : layer_least(SIMD_PANEL_ROWS, unit_rows);
+    state->made_rows = unit_rows;
     return !__builtin_mul_overflow(state->unit_channels, state->copy_channel, &state->copy_elements) &&
            !__builtin_mul_overflow(state->cut[1].unit, state->cut[2].cells, &state->made_row) &&
            !__builtin_mul_overflow(state->made_row, state->made_rows, &(size_t){0});

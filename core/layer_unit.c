@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* One unit: copies its input, makes its rows with panels, block of rows by block of rows, and brings what did not go straight
- * to its place there. Channels that do not fit the copy together are taken in turns, the rows going on where they were. */
+/* One unit: copies its input, makes its rows with panels, and brings what did not go straight to its place there. Channels
+ * that do not fit the copy together, or the first-level cache, are taken in turns, the rows going on where they were. */
 #include "core/layer_state.h"
 
 #include <string.h>
+
+enum {
+    PANEL_BYTES = 20 << 10, /* of the first-level cache, for the input */
+    PANEL_LINE_BYTES = 128, /* of one channel's row under a block of places */
+};
 
 /* False where the unit is empty: phases may differ by a place, and so by a unit. */
 static bool place_unit(struct layer_unit *unit, size_t number)
@@ -64,17 +69,18 @@ static void move_row(const struct layer_state *state, unsigned char *to, const u
     }
 }
 
-/* Rows row .. row+rows-1 of the unit, made at `made`. */
-static void move_rows(const struct layer_unit *unit, const unsigned char *made, size_t row, size_t rows)
+static void move_rows(const struct layer_unit *unit)
 {
     const struct layer_state *state = unit->state;
     const size_t bytes = state->element_bytes, parts = state->parts;
     const size_t pitch = state->target.axis_pitch[2] * state->cut[2].phases_apart * parts;
+    const unsigned char *const made = unit->made;
     unsigned char *const target = target_of(unit);
-    for (size_t r = 0; r < rows; r++)
+    for (size_t row = unit->row; row < unit->row + unit->rows; row++)
         for (size_t y = 0; y < unit->count[1]; y++)
-            move_row(state, target + (target_value(unit, row + r, y, 0) * parts + (row + r) % parts) * bytes,
-                     made + (r * unit->made_pitch + y * unit->row_pitch) * bytes, unit->count[2], pitch);
+            move_row(state, target + (target_value(unit, row, y, 0) * parts + row % parts) * bytes,
+                     made + ((row - unit->row) * unit->made_pitch + y * unit->row_pitch) * bytes, unit->count[2],
+                     pitch);
 }
 
 /* ---- Panels ----------------------------------------------------------------------------------------------------------- */
@@ -87,47 +93,59 @@ static void run_panel(const struct layer_unit *unit, const struct simd_panel *pa
                                          : routines->panel_u64)(panel);
 }
 
-/* The rows of one block from `channels` copied channels, `channel` the first of them. */
-static void make_block(const struct layer_unit *unit, size_t row, size_t rows, size_t channel, size_t channels)
+/* Channels that panels take in one go: what they read of them for one block of places should stay in the first-level
+ * cache. */
+static size_t panel_channels(const struct layer_unit *unit)
+{
+    const size_t lines = unit->state->cut[0].taps * unit->state->cut[1].taps *
+                         (unit->state->cut[2].slot_each_tap ? unit->state->cut[2].taps : 1);
+    return lines * PANEL_LINE_BYTES >= PANEL_BYTES ? 1 : PANEL_BYTES / (lines * PANEL_LINE_BYTES);
+}
+
+/* One row of places, or all as one, of `channels` copied channels. `channel` is the first of them. */
+static void run_panels(const struct layer_unit *unit, struct simd_panel *panel, size_t channel, size_t channels)
+{
+    const size_t all = unit->state->channels, most = unit->tap_count ? panel_channels(unit) : channels;
+    const unsigned char *const input = panel->input;
+    const void *const bias = panel->bias;
+    for (size_t c = 0; c < channels; c += most) {
+        const size_t taken = layer_least(most, channels - c);
+        panel->input = input + c * unit->channel_pitch * unit->state->element_bytes;
+        panel->channels = unit->tap_count ? taken : 0;
+        panel->skipped = (channel + c) * unit->tap_count;
+        panel->accumulate = channel + c > 0;
+        panel->bias = channel + c + taken == all ? bias : NULL;
+        run_panel(unit, panel);
+    }
+}
+
+/* All rows of the unit from `channels` copied channels, `channel` the first of them. */
+static void make_rows(const struct layer_unit *unit, size_t channel, size_t channels)
 {
     const struct layer_state *state = unit->state;
-    const struct layer_scratch scratch = layer_scratch_parts(state, unit->run->scratch);
     const size_t bytes = state->element_bytes;
-    const size_t weights = layer_pack_offset(state, unit->phase, unit->group, row) + channel * unit->tap_count * rows;
-    const bool last = channel + channels == state->channels;
+    const size_t weights = layer_pack_offset(state, unit->phase, unit->group, unit->row);
     struct simd_panel panel = {
-        .channels = unit->tap_count ? channels : 0,
         .channel_pitch = unit->channel_pitch,
         .offsets = unit->offsets,
         .taps = unit->tap_count,
-        .weights = (const unsigned char *)scratch.packed + weights * bytes,
-        .bias = last && unit->run->bias
-                    ? (const unsigned char *)unit->run->bias + (unit->group * state->rows + row) * bytes
+        .weights = (const unsigned char *)layer_scratch_parts(state, unit->run->scratch).packed + weights * bytes,
+        .block_pitch = state->channels * unit->tap_count * SIMD_PANEL_ROWS,
+        .bias = unit->run->bias
+                    ? (const unsigned char *)unit->run->bias + (unit->group * state->rows + unit->row) * bytes
                     : NULL,
-        .accumulate = channel > 0,
-        .rows = rows,
+        .rows = unit->rows,
+        .output_pitch = unit->straight ? state->target.channel_pitch : unit->made_pitch,
     };
-    if (unit->straight) {
-        panel.output_pitch = state->target.channel_pitch;
-        for (size_t y = 0; y < (unit->flat ? 1 : unit->count[1]); y++) {
-            panel.input = (const unsigned char *)unit->copy + y * unit->row_pitch * bytes;
-            panel.output = target_of(unit) + target_value(unit, row, y, 0) * bytes;
-            panel.count = unit->flat ? unit->count[1] * unit->count[2] : unit->count[2];
-            run_panel(unit, &panel);
-        }
-        return;
-    }
-    const size_t made_row = state->unit_channels < state->channels ? row - unit->row : 0;
-    unsigned char *const made = (unsigned char *)unit->made + made_row * unit->made_pitch * bytes;
-    panel.output_pitch = unit->made_pitch;
     for (size_t y = 0; y < (unit->flat ? 1 : unit->count[1]); y++) {
         panel.input = (const unsigned char *)unit->copy + y * unit->row_pitch * bytes;
-        panel.output = made + y * unit->row_pitch * bytes;
-        panel.count = unit->flat ? (unit->count[1] - 1) * unit->row_pitch + unit->count[2] : unit->count[2];
-        run_panel(unit, &panel);
+        panel.output = unit->straight ? target_of(unit) + target_value(unit, unit->row, y, 0) * bytes
+                                      : (unsigned char *)unit->made + y * unit->row_pitch * bytes;
+        panel.count = !unit->flat      ? unit->count[2]
+                      : unit->straight ? unit->count[1] * unit->count[2]
+                                       : (unit->count[1] - 1) * unit->row_pitch + unit->count[2];
+        run_panels(unit, &panel, channel, channels);
     }
-    if (last)
-        move_rows(unit, made, row, rows);
 }
 
 /* All rows as one where the gaps between them cost less than the vectors that their ends leave half empty; straight to the
@@ -180,8 +198,9 @@ void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run 
         const size_t channels = layer_least(state->unit_channels, state->channels - channel);
         if (unit.tap_count)
             layer_copy_input(&unit, channel, channels);
-        for (size_t row = unit.row; row < unit.row + unit.rows; row += SIMD_PANEL_ROWS)
-            make_block(&unit, row, layer_least(SIMD_PANEL_ROWS, unit.row + unit.rows - row), channel, channels);
+        make_rows(&unit, channel, channels);
     }
+    if (!unit.straight)
+        move_rows(&unit);
     look_at_rows(&unit);
 }

@@ -7,13 +7,13 @@
 #define SUFFIX  u64
 #define PANEL   ROUTINE(panel_u64)
 #if defined VEC_SCALAR
-#define PANEL_ROWS    2
-#define PANEL_VECTORS 3
+#define PANEL_ROWS        2
+#define PANEL_ROWS_NARROW 2
 #elif VEC_REGISTERS >= 32
-#define PANEL_ROWS    8
-#define PANEL_VECTORS 3
+#define PANEL_ROWS        8
+#define PANEL_ROWS_NARROW 8
 #else
-#define PANEL_ROWS    4
-#define PANEL_VECTORS 3
+#define PANEL_ROWS        4
+#define PANEL_ROWS_NARROW 8
 #endif
 #include "core/simd/panels.inc"

@@ -39,11 +39,12 @@ struct simd_facts {
 };
 
 /* Some output rows, each a chain of multiply-adds over all channels and taps, on the same places of the input: the output
- * channels of a layer. Row r, place x:
+ * channels of a layer. Row r, place x, b the block r / SIMD_PANEL_ROWS of rows and w how many rows that block has:
  *
  *     acc = accumulate ? output[r*output_pitch + x] : +0
  *     for c in 0 .. channels-1, t in 0 .. taps-1:
- *         acc = fma(input[c*channel_pitch + offsets[t] + x], weights[(c*taps + t)*rows + r], acc)
+ *         acc = fma(input[c*channel_pitch + offsets[t] + x],
+ *                   weights[b*block_pitch + (skipped + c*taps + t)*w + r % SIMD_PANEL_ROWS], acc)
  *     output[r*output_pitch + x] = bias ? acc + bias[r] : acc
  *
  * Everything counts elements. The output overlaps no input. */
@@ -53,9 +54,10 @@ struct simd_panel {
     const ptrdiff_t *offsets;
     size_t taps;
     const void *weights, *bias;
+    size_t block_pitch, skipped;
     bool accumulate;
     void *output;
-    size_t output_pitch, rows; /* best SIMD_PANEL_ROWS */
+    size_t output_pitch, rows;
     size_t count;
 };
 enum { SIMD_PANEL_ROWS = 8 };

@@ -21,6 +21,7 @@ enum { PANEL_ROWS_MAX = 19, PANEL_TAPS_MAX = 10, PANEL_COUNT_MAX = 130, PANEL_GU
                                    .taps = check_random() % PANEL_TAPS_MAX,                                            \
                                    .accumulate = check_random() % 3 == 0,                                              \
                                    .rows = 1 + check_random() % PANEL_ROWS_MAX,                                        \
+                                   .skipped = check_random() % 3,                                                      \
                                    .output_pitch = count + check_random() % PANEL_GUARD,                               \
                                    .count = count};                                                                    \
         size_t reach = 0;                                                                                              \
@@ -30,7 +31,8 @@ enum { PANEL_ROWS_MAX = 19, PANEL_TAPS_MAX = 10, PANEL_COUNT_MAX = 130, PANEL_GU
         }                                                                                                              \
         panel.channel_pitch = count + reach;                                                                           \
         const size_t elements = panel.channels * panel.channel_pitch;                                                  \
-        const size_t weights = panel.channels * panel.taps * panel.rows;                                               \
+        const size_t steps = panel.skipped + panel.channels * panel.taps, weights = steps * panel.rows;                \
+        panel.block_pitch = steps * SIMD_PANEL_ROWS;                                                                   \
         type *const input = check_memory(0, elements * sizeof(type));                                                  \
         type *const values = check_memory(1, weights * sizeof(type));                                                  \
         type *const bias = check_memory(2, panel.rows * sizeof(type));                                                 \
