@@ -62,7 +62,7 @@ static struct layout lay_out(const struct layer_unit *unit)
     layout.pitch[2] = layout.cells[1] * layout.cells[2];
     layout.pitch[1] = layout.pitch[2] * layout.slots[2];
     layout.pitch[0] = layout.pitch[1] * layout.slots[1];
-    layout.channel = layout.pitch[0] * layout.slots[0];
+    layout.channel = layer_copy_pitch(unit->state, layout.pitch[0] * layout.slots[0]);
     return layout;
 }
 
@@ -105,6 +105,19 @@ static struct span span_of(int64_t start, size_t step, size_t count, size_t leng
     return span;
 }
 
+/* memcpy for rows that are mostly short: whole pieces, the last beginning earlier. */
+static inline void copy_cells(void *restrict out, const void *restrict in, size_t bytes)
+{
+    enum { PIECE = 16, LONG = 1024 };
+    if (bytes < PIECE || bytes > LONG) {
+        memcpy(out, in, bytes);
+        return;
+    }
+    for (size_t i = 0; i + PIECE <= bytes; i += PIECE)
+        memcpy((char *)out + i, (const char *)in + i, PIECE);
+    memcpy((char *)out + bytes - PIECE, (const char *)in + bytes - PIECE, PIECE);
+}
+
 /* `pitch` is between neighbours in the source, in elements. */
 #define DEFINE_FILL(type, suffix)                                                                                      \
     static void fill_outside_##suffix(type *out, const type *base, const struct span *span, size_t from, size_t to,    \
@@ -119,8 +132,10 @@ static struct span span_of(int64_t start, size_t step, size_t count, size_t leng
                                   size_t pitch, enum convolve_boundary boundary, size_t length)                        \
     {                                                                                                                  \
         if (boundary == CONVOLVE_CONSTANT) {                                                                           \
-            memset(out, 0, span->inside * sizeof *out);                                                                \
-            memset(out + span->end, 0, (span->count - span->end) * sizeof *out);                                       \
+            for (size_t i = 0; i < span->inside; i++)                                                                  \
+                out[i] = 0;                                                                                            \
+            for (size_t i = span->end; i < span->count; i++)                                                           \
+                out[i] = 0;                                                                                            \
         } else {                                                                                                       \
             fill_outside_##suffix(out, base, span, 0, span->inside, pitch, boundary, length);                          \
             fill_outside_##suffix(out, base, span, span->end, span->count, pitch, boundary, length);                   \
@@ -130,7 +145,7 @@ static struct span span_of(int64_t start, size_t step, size_t count, size_t leng
         const size_t apart = pitch * (size_t)span->step;                                                               \
         const type *from = base + (size_t)(span->start + (int64_t)span->inside * span->step) * pitch;                  \
         if (apart == 1) {                                                                                              \
-            memcpy(out + span->inside, from, (span->end - span->inside) * sizeof *out);                                \
+            copy_cells(out + span->inside, from, (span->end - span->inside) * sizeof *out);                            \
             return;                                                                                                    \
         }                                                                                                              \
         for (size_t i = span->inside; i < span->end; i++, from += apart)                                               \

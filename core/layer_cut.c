@@ -5,8 +5,9 @@
 
 enum {
     UNIT_PLACES = 512, /* at most, where channels are few */
+    UNIT_PLACES_LEAST = 96, /* where rows are not cut */
     COPY_ELEMENTS = 3 << 15, /* real numbers of a unit's copied input */
-    TILE_WORK = 1 << 24, /* multiply-adds */
+    TILE_WORK = 1 << 23, /* multiply-adds; a unit may have four times as many before its rows are cut */
     PLAIN_WORK = 1 << 18,
 };
 
@@ -112,11 +113,25 @@ static void derive_axis(struct layer_state *state, unsigned i)
     state->cut[i].places = reads_y ? divide_up(state->cut[i].target, axis->stride) : state->cut[i].target;
 }
 
+/* An axis along which neither window nor step does anything goes into the one behind it: rows of places become longer. */
+static void join_axes(struct layer_cut *cut)
+{
+    for (unsigned i = LAYER_AXES - 1; i-- > 0;) {
+        struct layer_cut *const outer = &cut[i], *const inner = &cut[LAYER_AXES - 1];
+        if (outer->kernel != 1 || inner->kernel != 1 || outer->stride != 1 || inner->stride != 1 || outer->before ||
+            inner->before || outer->source != outer->target || inner->source != inner->target)
+            return;
+        inner->source *= outer->source;
+        inner->target = inner->places = inner->source;
+        outer->source = outer->target = outer->places = 1;
+    }
+}
+
 /* ---- Copies ----------------------------------------------------------------------------------------------------------- */
 
-/* The slots and cells that `unit` places need: the taps that are equal modulo the step share one, unless the cells between
- * them that no tap reads cost more. Planes are always each tap's own. */
-static bool derive_slots(struct layer_cut *cut, size_t unit, bool plane)
+/* The slots and cells that `unit` places need: the taps that are equal modulo the step share one, unless `each_tap`, or the
+ * cells between them that no tap reads cost more. */
+static bool derive_slots(struct layer_cut *cut, size_t unit, bool each_tap)
 {
     const size_t taps = cut->taps, apart = (size_t)(cut->delta < 0 ? -cut->delta : cut->delta);
     size_t shared, each, reach;
@@ -128,7 +143,7 @@ static bool derive_slots(struct layer_cut *cut, size_t unit, bool plane)
     reach = (taps - 1) * apart / cut->step;
     cut->cells = unit + reach;
     cut->slot_each_tap =
-        plane || cut->slots >= taps || __builtin_mul_overflow(cut->slots, cut->cells, &shared) || each < shared;
+        each_tap || cut->slots >= taps || __builtin_mul_overflow(cut->slots, cut->cells, &shared) || each < shared;
     if (cut->slot_each_tap) {
         cut->slots = taps;
         cut->cells = unit;
@@ -139,26 +154,50 @@ static bool derive_slots(struct layer_cut *cut, size_t unit, bool plane)
 /* Real numbers of one channel's copy. */
 static bool count_copy(struct layer_state *state)
 {
-    size_t elements = state->parts;
+    size_t elements = 1;
     for (unsigned i = 0; i < LAYER_AXES; i++)
         if (__builtin_mul_overflow(elements, state->cut[i].slots, &elements) ||
             __builtin_mul_overflow(elements, state->cut[i].cells, &elements))
             return false;
-    state->copy_channel = elements;
-    return true;
+    return elements < SIZE_MAX / 64 &&
+           !__builtin_mul_overflow(layer_copy_pitch(state, elements), state->parts, &state->copy_channel);
+}
+
+/* Multiply-adds of one place, all rows and taps of the largest phase. */
+static size_t place_work(const struct layer_state *state)
+{
+    size_t work = state->channels * state->parts;
+    if (__builtin_mul_overflow(work, state->rows, &work))
+        return SIZE_MAX;
+    for (unsigned i = 0; i < LAYER_AXES; i++)
+        if (__builtin_mul_overflow(work, state->cut[i].taps, &work))
+            return SIZE_MAX;
+    return work ? work : 1;
+}
+
+/* Whether the taps along x get slots of their own: rows of places then follow each other without gaps, which panels else
+ * compute for nothing. It costs a copy for each tap. */
+static bool slot_each_x(const struct layer_state *state, size_t wide, size_t high)
+{
+    const struct layer_cut *const x = &state->cut[2];
+    const double gap = (double)(x->taps - 1) * (double)(x->delta < 0 ? -x->delta : x->delta);
+    return high > 1 && wide == x->places && x->step == 1 && state->parts == 1 &&
+           (double)place_work(state) / (double)state->channels * gap > 16 * (double)(x->taps - 1) * (double)wide;
 }
 
 /* Shrinks the unit until some channels of its copy fit the cache, or it is as small as makes sense. */
 static bool choose_unit(struct layer_state *state)
 {
     struct layer_cut *const y = &state->cut[1], *const x = &state->cut[2];
-    const size_t units = divide_up(x->places, UNIT_PLACES);
-    size_t wide = divide_up(x->places, units), high = layer_least(y->places, divide_up(UNIT_PLACES, wide));
+    const size_t fit_work = 4 * (size_t)TILE_WORK / place_work(state);
+    const size_t most = fit_work < UNIT_PLACES_LEAST ? UNIT_PLACES_LEAST : layer_least(fit_work, UNIT_PLACES);
+    const size_t units = divide_up(x->places, most);
+    size_t wide = divide_up(x->places, units), high = layer_least(y->places, divide_up(most, wide));
     const size_t wanted = layer_least(state->channels, 256);
     for (;;) {
         size_t elements;
-        if (!derive_slots(&state->cut[0], 1, true) || !derive_slots(y, high, false) || !derive_slots(x, wide, false) ||
-            !count_copy(state))
+        if (!derive_slots(&state->cut[0], 1, true) || !derive_slots(y, high, false) ||
+            !derive_slots(x, wide, slot_each_x(state, wide, high)) || !count_copy(state))
             return false;
         if (__builtin_mul_overflow(state->copy_channel, wanted, &elements) || elements > COPY_ELEMENTS) {
             if (high > 1 && high * wide > 64) {
@@ -196,7 +235,7 @@ static bool count_units(struct layer_state *state)
     if (__builtin_mul_overflow(chain, places, &work))
         work = SIZE_MAX;
     work = work ? work : 1;
-    size_t rows = TILE_WORK / work / SIMD_PANEL_ROWS * SIMD_PANEL_ROWS;
+    size_t rows = 4 * (size_t)TILE_WORK / work / SIMD_PANEL_ROWS * SIMD_PANEL_ROWS;
     rows = rows < SIMD_PANEL_ROWS ? SIMD_PANEL_ROWS : rows;
     state->row_units = divide_up(state->rows, rows);
     state->unit_rows = divide_up(divide_up(state->rows, state->row_units), SIMD_PANEL_ROWS) * SIMD_PANEL_ROWS;
@@ -307,6 +346,8 @@ bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *ge
         derive_axis(state, i);
     if (state->fold && !lay_fold(state))
         return false;
+    if (!state->fold)
+        join_axes(state->cut);
     state->fold_tiles = state->fold ? divide_up(geometry->output_count, 1 << 12) : 0;
     state->pack_tiles = divide_up(state->rows, SIMD_PANEL_ROWS) * geometry->groups;
     return choose_unit(state) && count_units(state);

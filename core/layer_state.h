@@ -118,6 +118,14 @@ static inline size_t layer_least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* Real numbers from channel to channel of a copy, of which a channel has `elements`: an odd number of 64-byte lines, so that
+ * channels spread over the cache's sets. */
+static inline size_t layer_copy_pitch(const struct layer_state *state, size_t elements)
+{
+    const size_t line = 64 / state->element_bytes;
+    return state->channels == 1 ? elements : ((elements + line - 1) / line | 1) * line;
+}
+
 bool layer_scratch_size(const struct layer_state *state, size_t *bytes);
 struct layer_scratch layer_scratch_parts(const struct layer_state *state, void *scratch);
 

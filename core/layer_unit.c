@@ -93,28 +93,25 @@ static void run_panel(const struct layer_unit *unit, const struct simd_panel *pa
                                          : routines->panel_u64)(panel);
 }
 
-/* Channels that panels take in one go: what they read of them for one block of places should stay in the first-level
- * cache. */
-static size_t panel_channels(const struct layer_unit *unit)
-{
-    const size_t lines = unit->state->cut[0].taps * unit->state->cut[1].taps *
-                         (unit->state->cut[2].slot_each_tap ? unit->state->cut[2].taps : 1);
-    return lines * PANEL_LINE_BYTES >= PANEL_BYTES ? 1 : PANEL_BYTES / (lines * PANEL_LINE_BYTES);
-}
-
-/* One row of places, or all as one, of `channels` copied channels. `channel` is the first of them. */
+/* One row of places, or all as one, of `channels` copied channels. `channel` is the first of them. What panels read of one
+ * stretch of places should stay in the first-level cache: where a block of places is too much, channels are taken in turns. */
 static void run_panels(const struct layer_unit *unit, struct simd_panel *panel, size_t channel, size_t channels)
 {
-    const size_t all = unit->state->channels, most = unit->tap_count ? panel_channels(unit) : channels;
+    const struct layer_state *state = unit->state;
+    const struct layer_cut *cut = state->cut;
+    const size_t lines = cut[0].taps * cut[1].taps * (cut[2].slot_each_tap ? cut[2].taps : 1);
+    const size_t fit = layer_least(PANEL_BYTES / PANEL_LINE_BYTES / lines, channels);
+    const size_t most = unit->tap_count == 0 ? channels : fit ? fit : 1;
     const unsigned char *const input = panel->input;
     const void *const bias = panel->bias;
+    panel->stretch = most == channels ? PANEL_BYTES / state->element_bytes / lines / channels : 0;
     for (size_t c = 0; c < channels; c += most) {
         const size_t taken = layer_least(most, channels - c);
-        panel->input = input + c * unit->channel_pitch * unit->state->element_bytes;
+        panel->input = input + c * unit->channel_pitch * state->element_bytes;
         panel->channels = unit->tap_count ? taken : 0;
         panel->skipped = (channel + c) * unit->tap_count;
         panel->accumulate = channel + c > 0;
-        panel->bias = channel + c + taken == all ? bias : NULL;
+        panel->bias = channel + c + taken == state->channels ? bias : NULL;
         run_panel(unit, panel);
     }
 }

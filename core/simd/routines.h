@@ -58,7 +58,7 @@ struct simd_panel {
     bool accumulate;
     void *output;
     size_t output_pitch, rows;
-    size_t count;
+    size_t count, stretch; /* places of which all rows are made before the next; 0: as many as registers hold */
 };
 enum { SIMD_PANEL_ROWS = 8 };
 

@@ -23,7 +23,8 @@ enum { PANEL_ROWS_MAX = 19, PANEL_TAPS_MAX = 10, PANEL_COUNT_MAX = 130, PANEL_GU
                                    .rows = 1 + check_random() % PANEL_ROWS_MAX,                                        \
                                    .skipped = check_random() % 3,                                                      \
                                    .output_pitch = count + check_random() % PANEL_GUARD,                               \
-                                   .count = count};                                                                    \
+                                   .count = count,                                                                     \
+                                   .stretch = check_random() % 2 * (check_random() % 100)};                            \
         size_t reach = 0;                                                                                              \
         for (size_t t = 0; t < panel.taps; t++) {                                                                      \
             offsets[t] = (ptrdiff_t)(check_random() % 12);                                                             \
