@@ -155,13 +155,17 @@ DEFINE_FILL(uint32_t, u32)
 DEFINE_FILL(uint64_t, u64)
 #undef DEFINE_FILL
 
+/* Only conv reads beyond the ends by the padding's mode; the others find nothing there. */
+static enum convolve_boundary boundary_of(const struct layer_state *state)
+{
+    return layer_reads_y(&state->geometry) ? CONVOLVE_CONSTANT : state->geometry.boundary;
+}
+
 static void fill_row(const struct layer_state *state, unsigned char *out, const unsigned char *base,
                      const struct span *span, size_t pitch)
 {
     const size_t length = state->cut[2].source;
-    /* Only conv reads beyond the ends by the padding's mode; the others find nothing there. */
-    const enum convolve_boundary boundary =
-        layer_reads_y(&state->geometry) ? CONVOLVE_CONSTANT : state->geometry.boundary;
+    const enum convolve_boundary boundary = boundary_of(state);
     if (!base)
         memset(out, 0, span->count * state->element_bytes);
     else if (state->element_bytes == 4)
@@ -173,14 +177,87 @@ static void fill_row(const struct layer_state *state, unsigned char *out, const 
 /* The offset of the source's place along an axis, in values; false where it is a zero. */
 static bool place_offset(const struct layer_state *state, unsigned axis, int64_t place, size_t *offset)
 {
-    const enum convolve_boundary boundary =
-        layer_reads_y(&state->geometry) ? CONVOLVE_CONSTANT : state->geometry.boundary;
-    const size_t index = boundary_index(boundary, place, state->cut[axis].source);
+    const size_t index = boundary_index(boundary_of(state), place, state->cut[axis].source);
     *offset = index == BOUNDARY_NONE ? 0 : index * state->source.axis_pitch[axis];
     return index != BOUNDARY_NONE;
 }
 
-/* One plane of slots (z slot, y slot) of every channel. */
+/* A row whose step is above 1, into all slots of x at once: cell i of slot s is the place start + i*step + s. */
+static void split_row(const struct layer_unit *unit, const struct layout *layout, unsigned char *to,
+                      const unsigned char *base, int64_t start)
+{
+    const struct layer_state *state = unit->state;
+    const size_t bytes = state->element_bytes, step = state->cut[2].step, cells = layout->cells[2];
+    const struct span span = span_of(start, 1, cells * step, state->cut[2].source);
+    size_t i = span.inside, whole = (span.inside + step - 1) / step * step;
+    whole = layer_least(whole, span.end);
+    for (size_t slot = 0; slot < step; slot++) {
+        unsigned char *const row = to + slot * layout->pitch[2] * bytes;
+        const size_t first = (span.inside + step - 1 - slot) / step, end = (span.end + step - 1 - slot) / step;
+        memset(row, 0, first * bytes);
+        memset(row + end * bytes, 0, (cells - end) * bytes);
+    }
+    if (span.inside == span.end)
+        return;
+    const unsigned char *from = base + (size_t)(start + (int64_t)i) * bytes;
+    for (; i < whole; i++, from += bytes)
+        memcpy(to + (i % step * layout->pitch[2] + i / step) * bytes, from, bytes);
+    if (bytes == 4)
+        unit->plan->routines->split_u32(to + whole / step * 4, layout->pitch[2], from, span.end - whole, step);
+    else
+        unit->plan->routines->split_u64(to + whole / step * 8, layout->pitch[2], from, span.end - whole, step);
+}
+
+/* One plane of slots of one channel's part, where zeros stand outside. `base` is the source's first place. */
+static void copy_part(const struct layer_unit *unit, const struct layout *layout, unsigned char *to,
+                      const unsigned char *base, const struct span *rows)
+{
+    const struct layer_state *state = unit->state;
+    const struct layer_cut *x = &state->cut[2];
+    const size_t bytes = state->element_bytes, row_bytes = layout->cells[2] * bytes;
+    const size_t value = bytes * state->parts, pitch = state->source.axis_pitch[1] * value;
+    const bool split = x->step > 1 && !x->slot_each_tap && layout->slots[2] == x->step && state->parts == 1 &&
+                       state->source.axis_pitch[2] == 1;
+    const size_t slots = split ? 1 : layout->slots[2];
+    for (size_t slot = 0; slot < layout->slots[2]; slot++) {
+        memset(to + slot * layout->pitch[2] * bytes, 0, rows->inside * row_bytes);
+        memset(to + slot * layout->pitch[2] * bytes + rows->end * row_bytes, 0, (rows->count - rows->end) * row_bytes);
+    }
+    for (size_t slot = 0; slot < slots; slot++, to += layout->pitch[2] * bytes) {
+        const int64_t start = slot_start(x, &unit->phase[2], slot, unit->first[2]);
+        const struct span span = span_of(start, x->step, layout->cells[2], x->source);
+        for (size_t row = rows->inside; row < rows->end; row++) {
+            const unsigned char *const from = base + (size_t)(rows->start + (int64_t)row * rows->step) * pitch;
+            if (split)
+                split_row(unit, layout, to + row * row_bytes, from, start);
+            else
+                fill_row(state, to + row * row_bytes, from, &span, state->source.axis_pitch[2] * state->parts);
+        }
+    }
+}
+
+/* One plane of slots (z slot, y slot) of every channel, where zeros stand outside. */
+static void copy_bounded(const struct layer_unit *unit, const struct layout *layout, const unsigned char *source,
+                         size_t channels, size_t z, size_t y)
+{
+    const struct layer_state *state = unit->state;
+    const struct layer_cut *cut = state->cut;
+    const size_t bytes = state->element_bytes, value = bytes * state->parts;
+    const int64_t plane = slot_start(&cut[0], &unit->phase[0], z, unit->first[0]);
+    struct span rows =
+        span_of(slot_start(&cut[1], &unit->phase[1], y, unit->first[1]), cut[1].step, layout->cells[1], cut[1].source);
+    unsigned char *to = (unsigned char *)unit->copy + (z * layout->pitch[0] + y * layout->pitch[1]) * bytes;
+    if (plane < 0 || plane >= (int64_t)cut[0].source) {
+        rows.end = rows.inside;
+    } else {
+        source += (size_t)plane * state->source.axis_pitch[0] * value;
+    }
+    for (size_t c = 0; c < channels; c++)
+        for (unsigned part = 0; part < state->parts; part++, to += layout->channel * bytes)
+            copy_part(unit, layout, to, source + c * state->source.channel_pitch * value + part * bytes, &rows);
+}
+
+/* The same for every boundary. */
 static void copy_plane(const struct layer_unit *unit, const struct layout *layout, const unsigned char *source,
                        size_t channels, size_t z, size_t y)
 {
@@ -220,5 +297,6 @@ void layer_copy_input(const struct layer_unit *unit, size_t channel, size_t chan
         (const unsigned char *)layer_source(state, unit->run) + first * state->element_bytes * state->parts;
     for (size_t z = 0; z < layout.slots[0]; z++)
         for (size_t y = 0; y < layout.slots[1]; y++)
-            copy_plane(unit, &layout, source, channels, z, y);
+            (boundary_of(state) == CONVOLVE_CONSTANT ? copy_bounded : copy_plane)(unit, &layout, source, channels, z,
+                                                                                  y);
 }

@@ -6,6 +6,7 @@
 enum {
     UNIT_PLACES = 512, /* at most, where channels are few */
     UNIT_PLACES_LEAST = 96, /* where rows are not cut */
+    ROWS_PLACES = 4096, /* where filters' blocks make the rows */
     COPY_ELEMENTS = 3 << 15, /* real numbers of a unit's copied input */
     TILE_WORK = 1 << 23, /* multiply-adds; a unit may have four times as many before its rows are cut */
     PLAIN_WORK = 1 << 18,
@@ -181,7 +182,7 @@ static bool slot_each_x(const struct layer_state *state, size_t wide, size_t hig
 {
     const struct layer_cut *const x = &state->cut[2];
     const double gap = (double)(x->taps - 1) * (double)(x->delta < 0 ? -x->delta : x->delta);
-    return high > 1 && wide == x->places && x->step == 1 && state->parts == 1 &&
+    return high > 1 && wide == x->places && x->step == 1 && state->parts == 1 && !state->by_rows &&
            (double)place_work(state) / (double)state->channels * gap > 16 * (double)(x->taps - 1) * (double)wide;
 }
 
@@ -190,7 +191,9 @@ static bool choose_unit(struct layer_state *state)
 {
     struct layer_cut *const y = &state->cut[1], *const x = &state->cut[2];
     const size_t fit_work = 4 * (size_t)TILE_WORK / place_work(state);
-    const size_t most = fit_work < UNIT_PLACES_LEAST ? UNIT_PLACES_LEAST : layer_least(fit_work, UNIT_PLACES);
+    const size_t most = state->by_rows                 ? ROWS_PLACES
+                        : fit_work < UNIT_PLACES_LEAST ? UNIT_PLACES_LEAST
+                                                       : layer_least(fit_work, UNIT_PLACES);
     const size_t units = divide_up(x->places, most);
     size_t wide = divide_up(x->places, units), high = layer_least(y->places, divide_up(most, wide));
     const size_t wanted = layer_least(state->channels, 256);
@@ -215,6 +218,10 @@ static bool choose_unit(struct layer_state *state)
         state->cut[i].units = divide_up(state->cut[i].places, state->cut[i].unit);
     const size_t fit = COPY_ELEMENTS / state->copy_channel;
     state->unit_channels = fit < 1 ? 1 : layer_least(fit, state->channels);
+    if (state->by_rows && state->unit_channels < state->channels) {
+        state->by_rows = false;
+        return choose_unit(state);
+    }
     return true;
 }
 
@@ -350,6 +357,7 @@ bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *ge
         join_axes(state->cut);
     state->fold_tiles = state->fold ? divide_up(geometry->output_count, 1 << 12) : 0;
     state->pack_tiles = divide_up(state->rows, SIMD_PANEL_ROWS) * geometry->groups;
+    state->by_rows = layer_rows_suit(state);
     return choose_unit(state) && count_units(state);
 }
 
@@ -360,5 +368,6 @@ bool layer_tile_scratch(const struct layer_state *state, size_t *bytes)
         return state->plain || plan_size_add(bytes, state->sweep.segment * state->parts, sizeof(ptrdiff_t));
     return state->plain || (plan_size_add(bytes, state->tap_count, sizeof(ptrdiff_t)) &&
                             plan_size_add(bytes, state->copy_elements, state->element_bytes) &&
-                            plan_size_add(bytes, state->made_rows * state->made_row, state->element_bytes));
+                            plan_size_add(bytes, state->made_rows * state->made_row, state->element_bytes) &&
+                            (!state->by_rows || layer_rows_scratch(state, bytes)));
 }

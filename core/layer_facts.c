@@ -147,11 +147,11 @@ void layer_conclude(const struct convolve_plan *plan, const struct convolve_run 
 void layer_look_at(const struct convolve_plan *plan, const struct convolve_run *run, size_t index, size_t count)
 {
     const struct layer_state *state = layer_state(plan);
-    uint64_t *const first = &layer_scratch_parts(state, run->scratch).findings->first_nonfinite;
     const size_t begin = index * state->parts, elements = count * state->parts;
     if (state->element == LAYER_F32 ? plan->routines->finite_f32((const float *)run->output + begin, elements)
                                     : plan->routines->finite_f64((const double *)run->output + begin, elements))
         return;
+    uint64_t *const first = &layer_scratch_parts(state, run->scratch).findings->first_nonfinite;
     for (size_t i = begin; i < begin + elements; i++) {
         if (state->element == LAYER_F32 ? isfinite(((const float *)run->output)[i])
                                         : isfinite(((const double *)run->output)[i]))

@@ -62,6 +62,7 @@ struct layer_state {
     size_t element_bytes; /* of a real number */
     unsigned parts; /* real numbers of one value */
     bool plain; /* one output at a time, by the definition */
+    bool by_rows; /* units are made by filters' blocks (layer_rows.c) */
     bool fold;
     double unit_roundoff, tiny, exact_below;
 
@@ -106,7 +107,11 @@ struct layer_scratch {
     void *copied; /* of backward_weight: the input, channels last, with its padding */
 };
 
-enum { LAYER_CHUNK = 1 << 14, LAYER_PHASES_MAX = 1 << 12 };
+enum {
+    LAYER_CHUNK = 1 << 14,
+    LAYER_PHASES_MAX = 1 << 12,
+    LAYER_ROWS_MOST = 2, /* of a group, that filters' blocks make */
+};
 
 static inline const struct layer_state *layer_state(const struct convolve_plan *plan)
 {
@@ -159,10 +164,17 @@ struct layer_unit {
     bool straight; /* panels write to the target */
 };
 void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run *run, size_t unit, void *tile_scratch);
+/* Where the first row of places of a row (counted in the group) is made, and bytes from there to the next. */
+unsigned char *layer_made_row(const struct layer_unit *unit, size_t row, size_t *pitch);
 /* Fills unit->copy with `channels` channels from `channel` on. */
 void layer_copy_input(const struct layer_unit *unit, size_t channel, size_t channels);
 /* Fills the offsets and what the copy's pitches are. */
 void layer_copy_offsets(struct layer_unit *unit);
+
+/* ---- layer_rows.c: units of one or two rows; `packed` are the weights of the unit's rows ---- */
+bool layer_rows_suit(const struct layer_state *state);
+bool layer_rows_scratch(const struct layer_state *state, size_t *bytes);
+void layer_make_by_rows(const struct layer_unit *unit, const void *packed, void *scratch);
 
 /* ---- layer_weight.c: backward_weight where it is not plain. False where a size cannot be counted. ---- */
 bool layer_sweep_derive(struct layer_state *state);

@@ -116,17 +116,33 @@ static void run_panels(const struct layer_unit *unit, struct simd_panel *panel, 
     }
 }
 
+unsigned char *layer_made_row(const struct layer_unit *unit, size_t row, size_t *pitch)
+{
+    const struct layer_state *state = unit->state;
+    const size_t bytes = state->element_bytes;
+    *pitch = (unit->straight ? state->target.axis_pitch[1] * state->cut[1].phases_apart : unit->row_pitch) * bytes;
+    if (unit->straight)
+        return target_of(unit) + target_value(unit, row, 0, 0) * bytes;
+    return (unsigned char *)unit->made + (row - unit->row) * unit->made_pitch * bytes;
+}
+
+/* The packed weights of the unit's rows. */
+static const unsigned char *packed_weights(const struct layer_unit *unit)
+{
+    return (const unsigned char *)layer_scratch_parts(unit->state, unit->run->scratch).packed +
+           layer_pack_offset(unit->state, unit->phase, unit->group, unit->row) * unit->state->element_bytes;
+}
+
 /* All rows of the unit from `channels` copied channels, `channel` the first of them. */
 static void make_rows(const struct layer_unit *unit, size_t channel, size_t channels)
 {
     const struct layer_state *state = unit->state;
     const size_t bytes = state->element_bytes;
-    const size_t weights = layer_pack_offset(state, unit->phase, unit->group, unit->row);
     struct simd_panel panel = {
         .channel_pitch = unit->channel_pitch,
         .offsets = unit->offsets,
         .taps = unit->tap_count,
-        .weights = (const unsigned char *)layer_scratch_parts(state, unit->run->scratch).packed + weights * bytes,
+        .weights = packed_weights(unit),
         .block_pitch = state->channels * unit->tap_count * SIMD_PANEL_ROWS,
         .bias = unit->run->bias
                     ? (const unsigned char *)unit->run->bias + (unit->group * state->rows + unit->row) * bytes
@@ -134,10 +150,11 @@ static void make_rows(const struct layer_unit *unit, size_t channel, size_t chan
         .rows = unit->rows,
         .output_pitch = unit->straight ? state->target.channel_pitch : unit->made_pitch,
     };
+    size_t made_pitch;
+    unsigned char *const made = layer_made_row(unit, unit->row, &made_pitch);
     for (size_t y = 0; y < (unit->flat ? 1 : unit->count[1]); y++) {
         panel.input = (const unsigned char *)unit->copy + y * unit->row_pitch * bytes;
-        panel.output = unit->straight ? target_of(unit) + target_value(unit, unit->row, y, 0) * bytes
-                                      : (unsigned char *)unit->made + y * unit->row_pitch * bytes;
+        panel.output = made + y * made_pitch;
         panel.count = !unit->flat      ? unit->count[2]
                       : unit->straight ? unit->count[1] * unit->count[2]
                                        : (unit->count[1] - 1) * unit->row_pitch + unit->count[2];
@@ -156,7 +173,7 @@ static void choose_shape(struct layer_unit *unit)
         unit->row_pitch = x;
     const bool dense = unit->row_pitch == x;
     const size_t flat_vectors = ((y - 1) * unit->row_pitch + x + lanes - 1) / lanes;
-    unit->flat = y > 1 && (dense || flat_vectors < (x + lanes - 1) / lanes * y);
+    unit->flat = y > 1 && !state->by_rows && (dense || flat_vectors < (x + lanes - 1) / lanes * y);
     unit->straight =
         neighbours && (!unit->flat || (dense && state->cut[1].phases_apart == 1 && state->target.axis_pitch[1] == x));
     unit->made_pitch = (y - 1) * unit->row_pitch + x;
@@ -168,15 +185,19 @@ static void look_at_rows(const struct layer_unit *unit)
     if (state->fold || state->element == LAYER_U64)
         return;
     const size_t pitch = state->target.axis_pitch[2] * state->cut[2].phases_apart;
-    for (size_t r = 0; r < unit->rows; r += state->parts)
-        for (size_t y = 0; y < unit->count[1]; y++) {
-            const size_t value = target_value(unit, unit->row + r, y, 0);
+    const size_t row_pitch = state->target.axis_pitch[1] * state->cut[1].phases_apart;
+    const bool joined = pitch == 1 && row_pitch == unit->count[2];
+    const size_t rows = joined ? 1 : unit->count[1], count = joined ? unit->count[1] * unit->count[2] : unit->count[2];
+    for (size_t r = 0; r < unit->rows; r += state->parts) {
+        size_t value = target_value(unit, unit->row + r, 0, 0);
+        for (size_t y = 0; y < rows; y++, value += row_pitch) {
             if (pitch == 1)
-                layer_look_at(unit->plan, unit->run, value, unit->count[2]);
+                layer_look_at(unit->plan, unit->run, value, count);
             else
-                for (size_t x = 0; x < unit->count[2]; x++)
+                for (size_t x = 0; x < count; x++)
                     layer_look_at(unit->plan, unit->run, value + x * pitch, 1);
         }
+    }
 }
 
 void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run *run, size_t number, void *tile_scratch)
@@ -188,14 +209,18 @@ void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run 
         return;
     unit.offsets = plan_scratch_take(&cursor, state->tap_count, sizeof(ptrdiff_t));
     unit.copy = plan_scratch_take(&cursor, state->copy_elements, state->element_bytes);
-    unit.made = cursor;
+    unit.made = plan_scratch_take(&cursor, state->made_rows * state->made_row, state->element_bytes);
+    void *const rows_scratch = cursor;
     layer_copy_offsets(&unit);
     choose_shape(&unit);
     for (size_t channel = 0; channel < state->channels; channel += state->unit_channels) {
         const size_t channels = layer_least(state->unit_channels, state->channels - channel);
         if (unit.tap_count)
             layer_copy_input(&unit, channel, channels);
-        make_rows(&unit, channel, channels);
+        if (state->by_rows)
+            layer_make_by_rows(&unit, packed_weights(&unit), rows_scratch);
+        else
+            make_rows(&unit, channel, channels);
     }
     if (!unit.straight)
         move_rows(&unit);
