@@ -20,8 +20,9 @@ size_t fft_length_next(size_t least)
     return best;
 }
 
-/* The steps' radixes, largest spans first: odd ones, then a 2 or 4 where the power of two leaves one, then eights. */
-static unsigned find_radixes(size_t length, unsigned *radixes)
+/* The steps' radixes, largest spans first: odd ones, then a 2 or 4 where the power of two leaves one, then eights; fours where
+ * eights would not fit the registers. */
+static unsigned find_radixes(size_t length, unsigned most, unsigned *radixes)
 {
     unsigned count = 0, twos = 0;
     assert(length >= 1);
@@ -32,33 +33,22 @@ static unsigned find_radixes(size_t length, unsigned *radixes)
     for (; length % 2 == 0; length /= 2)
         twos++;
     assert(length == 1);
-    if (twos % 3 == 1 && twos >= 4) { /* two fours are cheaper than a two and an eight */
+    if (most >= 8 && twos % 3 == 1 && twos >= 4) { /* two fours are cheaper than a two and an eight */
         radixes[count++] = 4;
         twos -= 2;
     }
-    if (twos % 3 == 2) {
-        radixes[count++] = 4;
-        twos -= 2;
-    } else if (twos % 3 == 1) {
-        radixes[count++] = 2;
-        twos--;
-    }
-    for (; twos; twos -= 3)
-        radixes[count++] = 8;
+    const unsigned bits = most >= 8 ? 3 : 2;
+    if (twos % bits)
+        radixes[count++] = 1u << twos % bits;
+    for (unsigned i = 0; i < twos / bits; i++)
+        radixes[count++] = 1u << bits;
     return count;
 }
 
+/* A step over a span s has less than 2 (radix - 1) s / radix, and the next span is s / radix. */
 size_t fft_turns_count(size_t length)
 {
-    unsigned radixes[SIMD_FFT_STEPS_MAX];
-    const unsigned steps = find_radixes(length, radixes);
-    size_t count = 0, span = length;
-    for (unsigned i = 0; i < steps; i++) {
-        const size_t apart = span / radixes[i];
-        count += (apart - 1) * 2 * (radixes[i] - 1);
-        span = apart;
-    }
-    return count;
+    return 2 * length;
 }
 
 /* ---- Roots ---- */
@@ -145,14 +135,14 @@ static size_t fill_step(const struct root_table *table, size_t span, unsigned ra
     return at;
 }
 
-void fft_fill(struct simd_fft *fft, size_t length, bool single, void *turns)
+void fft_fill(struct simd_fft *fft, size_t length, const struct simd_routines *set, bool single, void *turns)
 {
     struct root_table table;
     unsigned radixes[SIMD_FFT_STEPS_MAX];
     unsigned char *cursor = turns;
     size_t span = length;
     table_fill(&table, length);
-    *fft = (struct simd_fft){.length = length, .step_count = find_radixes(length, radixes)};
+    *fft = (struct simd_fft){.length = length, .step_count = find_radixes(length, set->fft_radix, radixes)};
     for (unsigned i = 0; i < fft->step_count; i++) {
         fft->steps[i] = (struct simd_fft_step){.radix = radixes[i], .span = span, .turns = cursor};
         cursor += fill_step(&table, span, radixes[i], single, cursor) * (single ? sizeof(float) : sizeof(double));
@@ -220,22 +210,20 @@ static double radix_path_units(unsigned radix)
     }
 }
 
-static double sum_units(size_t length, double (*units_of)(unsigned radix))
+static double sum_units(const struct simd_fft *fft, double (*units_of)(unsigned radix))
 {
-    unsigned radixes[SIMD_FFT_STEPS_MAX];
-    const unsigned steps = find_radixes(length, radixes);
     double units = 0;
-    for (unsigned i = 0; i < steps; i++)
-        units += units_of(radixes[i]) + 3;
+    for (unsigned i = 0; i < fft->step_count; i++)
+        units += units_of(fft->steps[i].radix) + 3;
     return units * 1.1;
 }
 
-double fft_error_units(size_t length)
+double fft_error_units(const struct simd_fft *fft)
 {
-    return sum_units(length, radix_units);
+    return sum_units(fft, radix_units);
 }
 
-double fft_path_error_units(size_t length)
+double fft_path_error_units(const struct simd_fft *fft)
 {
-    return sum_units(length, radix_path_units);
+    return sum_units(fft, radix_path_units);
 }

@@ -97,19 +97,101 @@ static size_t row_begin(const struct fft_job *job, const struct fft_block *block
     return skipped < count ? least(count - skipped, layout->dim[layout->dims - 1]) : 0;
 }
 
-void fft_gather(struct fft_job *job, bool look, size_t first, size_t end)
+/* Rows that lie in the signal as they are wanted, one below the other in one plane of the block. */
+struct plain_rows {
+    const void *cells;
+    size_t pitch, rows;
+    size_t first, count; /* the cells of each row that are the signal's; zeros of the boundary before and behind them */
+};
+
+/* How many rows from `row` on are plain, at most `limit`. */
+static struct plain_rows find_plain_rows(const struct fft_job *job, const struct fft_block *block, size_t row,
+                                         size_t limit)
 {
     const struct fft_layout *layout = &job->state->layout;
-    const unsigned last = layout->dims - 1;
-    for (size_t row = first; row < end; row++) {
-        const size_t offset = fft_row_offset(layout, row);
-        void *const re = at(job, job->re, offset), *const im = at(job, job->im, offset);
-        for (size_t b = 0; b < layout->blocks_per_job; b++) {
-            int64_t begin[CONVOLVE_RANK_MAX];
-            const size_t count = row_begin(job, &job->work.blocks[b], row, begin);
-            fetch_row(job, look, begin, count, layout->pitch[last - 1], b ? im : re, im);
-        }
+    const struct fft_axis *axis = &layout->axis[layout->row];
+    const unsigned line = layout->dims - 2;
+    const struct convolve_scalar fill = job->plan->spec.fillvalue;
+    struct plain_rows plain = {0};
+    int64_t begin[CONVOLVE_RANK_MAX];
+    const size_t cells = row_begin(job, block, row, begin);
+    struct fft_span span;
+    const void *const signal = cells ? fft_plain(job, begin, cells, &span) : NULL;
+    if (!signal || ((layout->wraps || fill.real != 0) && span.end - span.first < cells))
+        return plain;
+    plain = (struct plain_rows){.cells = signal, .rows = 1, .first = span.first, .count = span.end - span.first};
+    limit = least(limit, layout->dim[line] - row % layout->dim[line]);
+    if (layout->split) {
+        /* The row goes on: as long as whole rows of it lie within the signal. */
+        const uint64_t left = axis->signal - (uint64_t)begin[layout->row];
+        size_t needed = cells_needed(axis, block->outputs[layout->row]) - row * layout->dim[1];
+        needed = left < needed ? (size_t)left : needed;
+        plain.pitch = layout->dim[1];
+        if (begin[layout->row] >= 0 && cells == layout->dim[1])
+            plain.rows = least(limit, needed / layout->dim[1] ? needed / layout->dim[1] : 1);
+        return plain;
     }
+    const struct fft_axis *across = &layout->axis[layout->dim_axis[line]];
+    const size_t within = cells_needed(across, block->outputs[layout->dim_axis[line]]) - row % layout->dim[line];
+    const uint64_t left = across->signal - (uint64_t)begin[layout->dim_axis[line]];
+    plain.pitch = across->step * across->signal_pitch;
+    if (begin[layout->dim_axis[line]] < 0 || (uint64_t)begin[layout->dim_axis[line]] >= across->signal)
+        return plain; /* folded back by the boundary */
+    limit = least(limit, within);
+    plain.rows = least(limit, (size_t)((left - 1) / across->step + 1));
+    return plain;
+}
+
+/* Copies plain rows into an array, and looks at them. */
+static void copy_rows(struct fft_job *job, struct simd_fft_facts *facts, const struct plain_rows *plain, void *to)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const size_t pitch = layout->pitch[layout->dims - 2], end = plain->first + plain->count;
+    const bool single = layout->single;
+    if (single)
+        job->plan->routines->fft_copy_f32(facts, (float *)to + plain->first, pitch, plain->cells, plain->pitch,
+                                          plain->rows, plain->count);
+    else
+        job->plan->routines->fft_copy_f64(facts, (double *)to + plain->first, pitch, plain->cells, plain->pitch,
+                                          plain->rows, plain->count);
+    for (size_t row = 0; row < plain->rows; row++) {
+        void *const cells = at(job, to, row * pitch);
+        if (plain->first)
+            clear(single, cells, 0, plain->first);
+        clear(single, cells, end, pitch);
+    }
+}
+
+/* The rows of one block, into one array. */
+static void gather_block(struct fft_job *job, bool look, size_t number, size_t first, size_t end)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const struct fft_block *block = &job->work.blocks[number];
+    const bool as_it_is = fft_in_single(job) == layout->single && job->judgement.exponent == 0;
+    struct simd_fft_facts unused = {.fractional = true};
+    for (size_t row = first; row < end;) {
+        const size_t offset = fft_row_offset(layout, row), room = layout->pitch[layout->dims - 2];
+        void *const to = at(job, number ? job->im : job->re, offset);
+        const struct plain_rows plain =
+            as_it_is ? find_plain_rows(job, block, row, end - row) : (struct plain_rows){.rows = 0};
+        int64_t begin[CONVOLVE_RANK_MAX];
+        if (plain.rows) {
+            copy_rows(job, look ? &job->judgement.facts : &unused, &plain, to);
+            if (look)
+                job->judgement.constant_zeros += plain.rows * (row_begin(job, block, row, begin) - plain.count);
+            row += plain.rows;
+            continue;
+        }
+        const size_t count = row_begin(job, block, row, begin);
+        fetch_row(job, look, begin, count, room, to, at(job, job->im, offset));
+        row++;
+    }
+}
+
+void fft_gather(struct fft_job *job, bool look, size_t first, size_t end)
+{
+    for (size_t b = 0; b < job->state->layout.blocks_per_job; b++)
+        gather_block(job, look, b, first, end);
 }
 
 /* ---- Out -------------------------------------------------------------------------------------------------------------- */
@@ -266,21 +348,6 @@ void fft_emit(struct fft_job *job, size_t first, size_t end)
 
 /* ---- Whole jobs ------------------------------------------------------------------------------------------------------- */
 
-/* The facts of a block that lies in the signal as it is wanted. */
-static void look_at_block(struct fft_job *job, const void *cells, const size_t *pitch)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    const unsigned last = layout->dims - 1;
-    const size_t bytes = layout->single ? sizeof(float) : sizeof(double), rows = layout->dim[last - 1];
-    for (size_t plane = 0; plane < layout->rows / rows; plane++) {
-        size_t offset = 0, rest = plane;
-        for (unsigned i = last - 1; i-- > 0; rest /= layout->dim[i])
-            offset += rest % layout->dim[i] * pitch[i];
-        look_at(job, layout->single, (const unsigned char *)cells + offset * bytes, pitch[last - 1], rows,
-                layout->dim[last]);
-    }
-}
-
 /* Blocks whose rows lie in the arrays as they lie in the output leave plane by plane. */
 static bool emit_planes(struct fft_job *job)
 {
@@ -318,27 +385,17 @@ static bool emit_planes(struct fft_job *job)
 static void run_block(struct fft_job *job)
 {
     const struct fft_layout *layout = &job->state->layout;
-    size_t pitch[FFT_DIMS_MAX];
-    const void *const re = fft_borrow_block(job, &job->work.blocks[0], pitch);
-    const void *const im = re ? fft_borrow_block(job, &job->work.blocks[1], pitch) : NULL;
-    if (im) {
-        look_at_block(job, re, pitch);
-        look_at_block(job, im, pitch);
-    } else {
-        fft_gather(job, true, 0, layout->rows);
-    }
+    fft_gather(job, true, 0, layout->rows);
     fft_judge(job);
     if (job->judgement.verdict == FFT_DIRECT) {
         fft_emit_direct(job, 0, fft_emit_items(layout));
         return;
     }
-    const bool single = fft_in_single(job), as_it_is = single == layout->single && job->judgement.exponent == 0;
+    const bool single = fft_in_single(job);
     fft_use_spectrum(job, single);
-    if (!as_it_is)
+    if (single != layout->single || job->judgement.exponent)
         fft_gather(job, false, 0, layout->rows);
-    if (im && as_it_is)
-        fft_first_columns(job, re, im, pitch);
-    for (unsigned dim = im && as_it_is; dim + 1 < layout->dims; dim++)
+    for (unsigned dim = 0; dim + 1 < layout->dims; dim++)
         fft_columns(job, single, dim, false, 0, fft_column_items(layout, dim));
     fft_groups(job, 0, fft_group_items(layout, single));
     for (unsigned dim = layout->dims - 1; dim-- > 0;)
@@ -356,28 +413,58 @@ struct lanes {
     void *to[2][LANES_MAX];
 };
 
+/* The memory of the block in the signal, where all of it is as it is wanted. */
+static const void *borrow(const struct fft_job *job, const struct fft_block *block)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const size_t length = layout->dim[1];
+    struct fft_span span;
+    if (fft_in_single(job) != layout->single || job->judgement.exponent || block->outputs[layout->row] == 0)
+        return NULL;
+    const void *const cells = fft_plain(job, block->begin, length, &span);
+    return cells && span.end - span.first == length ? cells : NULL;
+}
+
+/* Looks at what was borrowed, blocks that follow each other at once. */
+struct looking {
+    const unsigned char *first, *end;
+};
+static void look_on(struct fft_job *job, struct looking *looking, const void *cells)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const size_t bytes = layout->single ? sizeof(float) : sizeof(double);
+    const unsigned char *const begin = cells;
+    if (cells && begin >= looking->first && begin <= looking->end) {
+        looking->end = begin + layout->dim[1] * bytes;
+        return;
+    }
+    if (looking->first)
+        look_at(job, layout->single, looking->first, 0, 1, (size_t)(looking->end - looking->first) / bytes);
+    *looking = (struct looking){begin, cells ? begin + layout->dim[1] * bytes : NULL};
+}
+
 /* The arrays' rows where the signal cannot be read in place. */
 static void fetch_lanes(struct fft_job *job, struct lanes *lanes, bool look)
 {
     const struct fft_layout *layout = &job->state->layout;
     const struct fft_axis *axis = &layout->axis[layout->row];
-    const size_t count = fft_width(layout->single), pitch = layout->pitch[0], length = layout->dim[1];
-    const bool in_place = fft_in_single(job) == layout->single && job->judgement.exponent == 0;
+    const size_t count = fft_width(layout->single), pitch = layout->pitch[0];
+    struct looking looking = {0};
     for (size_t b = 0; b < layout->blocks_per_job; b++) {
         const size_t lane = b % count;
         const struct fft_block *block = &job->work.blocks[b];
         void *const row = at(job, b < count ? job->re : job->im, lane * pitch);
         void *const imag = at(job, job->im, lane * pitch);
-        const size_t needed = cells_needed(axis, block->outputs[layout->row]);
-        const void *const borrowed = in_place && needed ? fft_borrow(job, block->begin, length) : NULL;
+        const void *const borrowed = borrow(job, block);
         lanes->from[b / count][lane] = borrowed ? borrowed : row;
         if (layout->complex)
             lanes->from[1][lane] = imag;
         if (!borrowed)
-            fetch_row(job, look, block->begin, needed, pitch, row, imag);
+            fetch_row(job, look, block->begin, cells_needed(axis, block->outputs[layout->row]), pitch, row, imag);
         else if (look)
-            look_at(job, layout->single, borrowed, 0, 1, length);
+            look_on(job, &looking, borrowed);
     }
+    look_on(job, &looking, NULL);
 }
 
 /* A whole row of outputs that needs nothing else goes straight to its place; the others through the arrays. */

@@ -286,14 +286,15 @@ static void fill_turns(const struct fft_layout *layout, struct fft_tables *table
 }
 
 /* See fft_promises.c. A turn is by the product of two rounded roots: 2 * 0.73 + 2.3 and 2.3 for the product with it. */
-static void fill_tables(const struct fft_layout *layout, struct fft_tables *tables, bool single, unsigned char **cursor)
+static void fill_tables(const struct fft_state *state, struct fft_tables *tables, bool single, unsigned char **cursor)
 {
+    const struct fft_layout *layout = &state->layout;
     const size_t real = single ? sizeof(float) : sizeof(double), width = fft_width(single);
     double units = layout->split ? 6.1 * 1.1 : 0;
     for (unsigned i = layout->mode == FFT_ROWS ? 1 : 0; i < layout->dims; i++) {
         void *const turns = plan_scratch_take(cursor, fft_turns_count(layout->dim[i]), real);
-        fft_fill(&tables->fft[i], layout->dim[i], single, turns);
-        units += fft_error_units(layout->dim[i]);
+        fft_fill(&tables->fft[i], layout->dim[i], state->facts.routines, single, turns);
+        units += fft_error_units(&tables->fft[i]);
     }
     if (layout->split) {
         tables->turns = plan_scratch_take(
@@ -309,11 +310,11 @@ static void fill_state(struct fft_state *state)
     unsigned char *cursor = (unsigned char *)state;
     plan_scratch_take(&cursor, 1, sizeof *state);
     if (layout->single)
-        fill_tables(layout, &state->single, true, &cursor);
-    fill_tables(layout, &state->twice, false, &cursor);
+        fill_tables(state, &state->single, true, &cursor);
+    fill_tables(state, &state->twice, false, &cursor);
     state->spectrum_units = layout->split ? 6.1 * 1.1 : 0;
     for (unsigned i = layout->mode == FFT_ROWS ? 1 : 0; i < layout->dims; i++)
-        state->spectrum_units += fft_path_error_units(layout->dim[i]);
+        state->spectrum_units += fft_path_error_units(&state->twice.fft[i]);
     if (!layout->complex)
         return;
     const struct fft_axis *row = &layout->axis[layout->row];

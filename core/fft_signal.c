@@ -189,46 +189,19 @@ struct fft_span fft_fetch(const struct fft_job *job, const int64_t *begin, size_
     return (struct fft_span){0, count};
 }
 
-const void *fft_borrow(const struct fft_job *job, const int64_t *begin, size_t count)
+const void *fft_plain(const struct fft_job *job, const int64_t *begin, size_t count, struct fft_span *span)
 {
     const struct fft_layout *layout = &job->state->layout;
     const struct fft_axis *axis = &layout->axis[layout->row];
     const int64_t first = begin[layout->row];
-    if (layout->exchanged || layout->complex || axis->step * axis->signal_pitch != 1 || first < 0 ||
-        (uint64_t)first + count > axis->signal)
+    if (layout->exchanged || layout->complex || axis->step * axis->signal_pitch != 1)
         return NULL;
     const size_t offset = row_element(job, begin);
-    if (offset == BOUNDARY_NONE)
+    *span = span_inside(axis, first, count);
+    if (offset == BOUNDARY_NONE || span->first == span->end)
         return NULL;
-    return (const unsigned char *)job->run->input + (offset + (size_t)first) * (layout->single ? 4 : 8);
-}
-
-const void *fft_borrow_block(const struct fft_job *job, const struct fft_block *block, size_t *pitch)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    const unsigned last = layout->dims - 1;
-    const size_t width = fft_width(layout->single), length = layout->dim[last];
-    size_t first = job->signal_offset, end = 0, total = 1;
-    if (layout->exchanged || layout->complex)
-        return NULL;
-    for (unsigned i = 0; i < layout->axis_count; i++) {
-        const struct fft_axis *axis = &layout->axis[i];
-        const uint64_t reach = (uint64_t)((axis->length - 1) * axis->step);
-        if (block->begin[i] < 0 || (uint64_t)block->begin[i] + reach >= axis->signal || block->outputs[i] == 0)
-            return NULL;
-        first += (size_t)block->begin[i] * axis->signal_pitch;
-        end += (size_t)reach * axis->signal_pitch;
-    }
-    for (unsigned i = 0; i <= last; i++) {
-        const struct fft_axis *axis = &layout->axis[layout->dim_axis[i]];
-        pitch[i] = axis->step * axis->signal_pitch * (layout->split && i == 0 ? length : 1);
-    }
-    /* Columns are read by whole vectors: what lies beyond the last row must be the tensor's too. */
-    for (unsigned i = 0; i < job->plan->spec.input.rank; i++)
-        total *= job->plan->spec.input.size[i];
-    if (pitch[last] != 1 || first + end + (width - length % width) % width >= total)
-        return NULL;
-    return (const unsigned char *)job->run->input + first * (layout->single ? sizeof(float) : sizeof(double));
+    return (const unsigned char *)job->run->input +
+           (offset + (size_t)(first + (int64_t)span->first)) * (layout->single ? sizeof(float) : sizeof(double));
 }
 
 /* ---- Taps ------------------------------------------------------------------------------------------------------------- */

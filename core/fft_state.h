@@ -122,11 +122,8 @@ struct fft_span {
 struct fft_span fft_fetch(const struct fft_job *job, const int64_t *begin, size_t count, bool single, void *re,
                           void *im);
 
-/* The signal's own memory where `count` cells from `begin` on lie there as a transform wants them, else NULL. */
-const void *fft_borrow(const struct fft_job *job, const int64_t *begin, size_t count);
-
-/* Likewise a whole block's array: its first cell, and the pitches of its dimensions there. */
-const void *fft_borrow_block(const struct fft_job *job, const struct fft_block *block, size_t *pitch);
+/* Where real cells lie in the tensor as a transform wants them: those of `span`, of `count` from `begin` on. Else NULL. */
+const void *fft_plain(const struct fft_job *job, const int64_t *begin, size_t count, struct fft_span *span);
 
 /* Reads the taps of a row (all axes but the layout's row at `tap`), in double. */
 void fft_fetch_taps(const struct fft_job *job, const size_t *tap, double *re, double *im);
@@ -140,8 +137,6 @@ size_t fft_output_index(const struct fft_job *job, const struct fft_block *block
 size_t fft_column_items(const struct fft_layout *layout, unsigned dim);
 size_t fft_group_items(const struct fft_layout *layout, bool single);
 void fft_columns(const struct fft_job *job, bool single, unsigned dim, bool inverse, size_t first, size_t end);
-void fft_first_columns(const struct fft_job *job, const void *re, const void *im,
-                       const size_t *pitch); /* from elsewhere */
 void fft_groups(const struct fft_job *job, size_t first, size_t end); /* rows: there, product, back */
 void fft_tap_groups(const struct fft_job *job, bool single, size_t first, size_t end); /* rows of the taps: there */
 

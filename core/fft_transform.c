@@ -77,14 +77,6 @@ void fft_columns(const struct fft_job *job, bool single, unsigned dim, bool inve
         columns_f64(job, dim, inverse, first, end);
 }
 
-void fft_first_columns(const struct fft_job *job, const void *re, const void *im, const size_t *pitch)
-{
-    if (fft_in_single(job))
-        first_columns_f32(job, re, im, pitch);
-    else
-        first_columns_f64(job, re, im, pitch);
-}
-
 void fft_groups(const struct fft_job *job, size_t first, size_t end)
 {
     if (fft_in_single(job))
@@ -121,7 +113,9 @@ void fft_tap_groups(const struct fft_job *job, bool single, size_t first, size_t
     const double scale = 1.0 / (double)layout->transformed;
     for (size_t group = first; group < end; group++) {
         double peak = 0;
-        group_forward_f64(job, group);
+        group_in_f64(job, group);
+        job->plan->routines->fft_forward_f64(&job->state->twice.fft[layout->dims - 1], job->work.strip_re,
+                                             job->work.strip_im, SIMD_FFT_WIDTH_f64, SIMD_FFT_WIDTH_f64);
         for (size_t i = 0; i < cells; i++)
             peak = fmax(peak, strip_re[i] * strip_re[i] + strip_im[i] * strip_im[i]);
         note_peak(&job->taps->peak, peak);

@@ -17,6 +17,24 @@
 #define MULTIPLY_ADD_OF(bits) MULTIPLY_ADD_##bits
 #define MULTIPLY_ADD(bits)    MULTIPLY_ADD_OF(bits)
 
+enum { NEAR_BYTES = 24 << 10 }; /* of a first cache of 32 KiB or more, which factors and turns pass through too */
+
+#if VEC_SANITIZED
+#define UNROLL
+#else
+#define UNROLL _Pragma("GCC unroll 2")
+#endif
+
+/* Eight complex numbers fill 16 registers and leave none for their turns. */
+const unsigned ROUTINE(fft_radix) = VEC_REGISTERS < 32 ? 4 : 8;
+
+/* Keeps the compiler from reading an element again where it is used a second time. */
+#if defined ISA_avx2 || defined ISA_avx512
+#define HOLD(v) __asm__("" : "+v"(v))
+#else
+#define HOLD(v) (void)(v)
+#endif
+
 #define ROUTINE_OF(name) ROUTINE(name) /* expands `name` first */
 
 #define REAL float

@@ -124,37 +124,47 @@ DEFINE_TRANSPOSITIONS(double, f64)
 
 enum { ROWS_AHEAD = 4 }; /* what is prefetched */
 
+#ifdef VEC_SCALAR
+#define ZERO_LANES(ubits, value) ((vec_##ubits)((value) == 0 ? -1 : 0))
+#else
+#define ZERO_LANES(ubits, value) ((vec_##ubits)((value) == 0))
+#endif
+
 /* x * 0 is 0 for finite x alone, and stays a NaN in the sum. Once a fraction was met nobody asks for another. */
 #define DEFINE_FACTS(type, bits, ubits, uint)                                                                          \
     VEC_INLINE void facts_step_##bits(vec_##bits value, vec_##bits *most, vec_##bits *least, vec_##bits *finite,       \
                                       vec_##ubits *zeros, vec_##ubits *fraction, bool integral)                        \
     {                                                                                                                  \
-        const vec_##ubits bits_now = bits_##bits(value);                                                               \
         *most = LARGER_##bits(value, *most);                                                                           \
         *least = SMALLER_##bits(value, *least);                                                                        \
         *finite = *finite + value * all_##bits(0);                                                                     \
-        *zeros += below_##ubits(bits_now & all_##ubits((uint)-1 >> 1), all_##ubits(1)) & all_##ubits(1);               \
+        *zeros -= ZERO_LANES(ubits, value);                                                                            \
         if (integral)                                                                                                  \
-            *fraction |= bits_now ^ bits_##bits(round_##bits(value));                                                  \
+            *fraction |= bits_##bits(value) ^ bits_##bits(round_##bits(value));                                        \
     }                                                                                                                  \
-    VEC_INLINE void facts_pass_##bits(struct simd_fft_facts *facts, const type *values, size_t pitch, size_t rows,     \
-                                      size_t count, bool integral)                                                     \
+    VEC_INLINE void facts_pass_##bits(struct simd_fft_facts *facts, type *out, size_t out_pitch, const type *values,   \
+                                      size_t pitch, size_t rows, size_t count, bool integral, bool copy)               \
     {                                                                                                                  \
         enum { LANES = LANES_##bits };                                                                                 \
         vec_##bits most = all_##bits(0), least = most, finite = most;                                                  \
         vec_##ubits zeros = all_##ubits(0), fraction = zeros;                                                          \
-        for (size_t row = 0; row < rows; row++, values += pitch) {                                                     \
+        for (size_t row = 0; row < rows; row++, values += pitch, out += copy ? out_pitch : 0) {                        \
             /* Far rows lie in pages of their own, which the processor does not foresee. */                            \
             const size_t ahead = row + ROWS_AHEAD < rows ? ROWS_AHEAD * pitch : 0;                                     \
             size_t x = 0;                                                                                              \
             for (; x + LANES <= count; x += LANES) {                                                                   \
+                const vec_##bits value = load_##bits(values + x);                                                      \
                 __builtin_prefetch(values + ahead + x);                                                                \
-                facts_step_##bits(load_##bits(values + x), &most, &least, &finite, &zeros, &fraction, integral);       \
+                facts_step_##bits(value, &most, &least, &finite, &zeros, &fraction, integral);                         \
+                if (copy)                                                                                              \
+                    store_##bits(out + x, value);                                                                      \
             }                                                                                                          \
             if (x < count) {                                                                                           \
-                facts_step_##bits(load_part_##bits(values + x, count - x), &most, &least, &finite, &zeros, &fraction,  \
-                                  integral);                                                                           \
+                const vec_##bits value = load_part_##bits(values + x, count - x);                                      \
+                facts_step_##bits(value, &most, &least, &finite, &zeros, &fraction, integral);                         \
                 facts->zeros -= LANES - (count - x);                                                                   \
+                if (copy)                                                                                              \
+                    store_part_##bits(out + x, value, count - x);                                                      \
             }                                                                                                          \
         }                                                                                                              \
         type high[LANES], low[LANES], sum[LANES];                                                                      \
@@ -176,9 +186,17 @@ enum { ROWS_AHEAD = 4 }; /* what is prefetched */
                                    size_t count)                                                                       \
     {                                                                                                                  \
         if (facts->fractional)                                                                                         \
-            facts_pass_##bits(facts, values, pitch, rows, count, false);                                               \
+            facts_pass_##bits(facts, NULL, 0, values, pitch, rows, count, false, false);                               \
         else                                                                                                           \
-            facts_pass_##bits(facts, values, pitch, rows, count, true);                                                \
+            facts_pass_##bits(facts, NULL, 0, values, pitch, rows, count, true, false);                                \
+    }                                                                                                                  \
+    void ROUTINE(fft_copy_##bits)(struct simd_fft_facts * facts, type * out, size_t out_pitch, const type *values,     \
+                                  size_t pitch, size_t rows, size_t count)                                             \
+    {                                                                                                                  \
+        if (facts->fractional)                                                                                         \
+            facts_pass_##bits(facts, out, out_pitch, values, pitch, rows, count, false, true);                         \
+        else                                                                                                           \
+            facts_pass_##bits(facts, out, out_pitch, values, pitch, rows, count, true, true);                          \
     }
 DEFINE_FACTS(float, f32, u32, uint32_t)
 DEFINE_FACTS(double, f64, u64, uint64_t)

@@ -88,27 +88,29 @@ struct simd_fft_facts {
 
 /* The rows of the FFT: X(result, name, parameters). They need not give the same bits on every set. Elements of a transform
  * are `pitch` apart, `count` transforms (a multiple of the width) lie side by side; a strip is [length][width].
- *   fft_forward        in place, but for the first step, which reads `from_re` and `from_im`
- *   fft_multiply       by an array of `count` factors
- *   fft_multiply_each  a strip, by one factor for each of its `count` elements
+ *   fft_forward, fft_inverse
+ *   fft_filter         a strip: there, times a spectrum of a factor for every element of the strip, or (`each`) for all lanes
+ *                      of an element, and back
  *   fft_twist          a strip of `count` elements, element i by coarse[i / fine_count] * fine[i % fine_count], which
  *                      are [.][re, im][width]; `inverse` by the conjugate
  *   gather_rows        makes rows lanes of a strip; scatter_rows the way back
  *   fft_facts          looks at `rows` rows of `count` values, `pitch` apart
+ *   fft_copy           likewise, and copies them
  *   fft_cut            rows likewise: out = in where that is above `least`, else `least` */
 #define FOR_EACH_FFT_ROUTINE_OF(X, type, bits)                                                                         \
-    X(void, fft_forward_##bits,                                                                                        \
-      (const struct simd_fft *fft, type *re, type *im, size_t pitch, const type *from_re, const type *from_im,         \
-       size_t from_pitch, size_t count))                                                                               \
+    X(void, fft_forward_##bits, (const struct simd_fft *fft, type *re, type *im, size_t pitch, size_t count))          \
     X(void, fft_inverse_##bits, (const struct simd_fft *fft, type *re, type *im, size_t pitch, size_t count))          \
-    X(void, fft_multiply_##bits, (type * re, type * im, const type *by_re, const type *by_im, size_t count))           \
-    X(void, fft_multiply_each_##bits, (type * re, type * im, const type *by_re, const type *by_im, size_t count))      \
+    X(void, fft_filter_##bits,                                                                                         \
+      (const struct simd_fft *fft, type *re, type *im, const type *by_re, const type *by_im, bool each))               \
     X(void, fft_twist_##bits,                                                                                          \
       (type * re, type * im, const type *coarse, const type *fine, size_t fine_count, size_t count, bool inverse))     \
     X(void, gather_rows_##bits, (type * strip, const type *const *rows, size_t count))                                 \
     X(void, scatter_rows_##bits, (type *const *rows, const type *strip, size_t count))                                 \
     X(void, fft_facts_##bits,                                                                                          \
       (struct simd_fft_facts * facts, const type *values, size_t pitch, size_t rows, size_t count))                    \
+    X(void, fft_copy_##bits,                                                                                           \
+      (struct simd_fft_facts * facts, type * out, size_t out_pitch, const type *values, size_t pitch, size_t rows,     \
+       size_t count))                                                                                                  \
     X(void, fft_cut_##bits,                                                                                            \
       (type * out, size_t out_pitch, const type *in, size_t in_pitch, type least, size_t rows, size_t count))
 #define FOR_EACH_FFT_ROUTINE(X) FOR_EACH_FFT_ROUTINE_OF(X, float, f32) FOR_EACH_FFT_ROUTINE_OF(X, double, f64)
@@ -148,6 +150,7 @@ struct simd_fft_facts {
 struct simd_routines {
     const char *name; /* "scalar", "avx2", ... */
     unsigned block_rows_f32, block_rows_f64, block_rows_u64; /* the rows a block holds at best */
+    unsigned fft_radix; /* the largest power of two that a step's elements should be: 4 or 8 */
 #define SIMD_MEMBER(result, name, parameters) result(*name) parameters;
     FOR_EACH_ROUTINE(SIMD_MEMBER)
     FOR_EACH_FFT_ROUTINE(SIMD_MEMBER)
@@ -195,7 +198,7 @@ const struct simd_routines *simd_routines_at(size_t index);
 FOR_EACH_ROUTINE(SIMD_DECLARE)
 FOR_EACH_FFT_ROUTINE(SIMD_DECLARE)
 #undef SIMD_DECLARE
-extern const unsigned ROUTINE(block_rows_f32), ROUTINE(block_rows_f64), ROUTINE(block_rows_u64);
+extern const unsigned ROUTINE(block_rows_f32), ROUTINE(block_rows_f64), ROUTINE(block_rows_u64), ROUTINE(fft_radix);
 #endif
 
 #endif

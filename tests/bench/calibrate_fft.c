@@ -64,22 +64,20 @@ struct measured {
         type *to[2][WIDTH];                                                                                            \
         const type *from[2][WIDTH];                                                                                    \
         const size_t turns_count = 200000 / (length * COLUMNS) + 1;                                                    \
-        fft_fill(&fft, length, sizeof(type) == sizeof(float), turns);                                                  \
+        fft_fill(&fft, length, set, sizeof(type) == sizeof(float), turns);                                             \
         for (size_t i = 0; i < 2 * WIDTH; i++) {                                                                       \
             from[i / WIDTH][i % WIDTH] = rows + i * padded;                                                            \
             to[i / WIDTH][i % WIDTH] = rows + (2 * WIDTH + i) * padded;                                                \
         }                                                                                                              \
         MEASURE(found.column, turns_count, {                                                                           \
-            set->fft_forward_##bits(&fft, re, im, PITCH, re, im, PITCH, COLUMNS);                                      \
+            set->fft_forward_##bits(&fft, re, im, PITCH, COLUMNS);                                                     \
             set->fft_inverse_##bits(&fft, re, im, PITCH, COLUMNS);                                                     \
         });                                                                                                            \
         found.column /= (double)(length * COLUMNS);                                                                    \
         MEASURE(found.row, turns_count * 4, {                                                                          \
             set->gather_rows_##bits(strip, from[0], length);                                                           \
             set->gather_rows_##bits(strip_im, from[1], length);                                                        \
-            set->fft_forward_##bits(&fft, strip, strip_im, WIDTH, strip, strip_im, WIDTH, WIDTH);                      \
-            set->fft_multiply_each_##bits(strip, strip_im, by, by + length, length);                                   \
-            set->fft_inverse_##bits(&fft, strip, strip_im, WIDTH, WIDTH);                                              \
+            set->fft_filter_##bits(&fft, strip, strip_im, by, by + length, true);                                      \
             set->scatter_rows_##bits(to[0], strip, length);                                                            \
             set->scatter_rows_##bits(to[1], strip_im, length);                                                         \
         });                                                                                                            \
@@ -110,15 +108,12 @@ struct measured {
         type *const table = allocate((fft_turns_count(LENGTH) + 1) * sizeof *table);                                   \
         type *const large = allocate(2 * 8 * (size_t)LENGTH * PITCH * sizeof *large);                                  \
         double near, far;                                                                                              \
-        fft_fill(&fft, LENGTH, sizeof(type) == sizeof(float), table);                                                  \
-        MEASURE(near, 10,                                                                                              \
-                set->fft_forward_##bits(&fft, large, large + LENGTH * PITCH, PITCH, large, large + LENGTH * PITCH,     \
-                                        PITCH, COLUMNS));                                                              \
+        fft_fill(&fft, LENGTH, set, sizeof(type) == sizeof(float), table);                                             \
+        MEASURE(near, 10, set->fft_forward_##bits(&fft, large, large + LENGTH * PITCH, PITCH, COLUMNS));               \
         MEASURE(                                                                                                       \
             far, 1, for (size_t i = 0; i < 8; i++) {                                                                   \
                 type *const part = large + 2 * i * LENGTH * PITCH;                                                     \
-                set->fft_forward_##bits(&fft, part, part + LENGTH * PITCH, PITCH, part, part + LENGTH * PITCH, PITCH,  \
-                                        2048);                                                                         \
+                set->fft_forward_##bits(&fft, part, part + LENGTH * PITCH, PITCH, 2048);                               \
             });                                                                                                        \
         found.beyond = (far / (8 * 2048.0 * LENGTH) - near / (COLUMNS * LENGTH)) / (4 * sizeof(type));                 \
         free(from), free(to), free(turns), free(table), free(large);                                                   \
@@ -143,7 +138,7 @@ int main(void)
            "static const struct fft_cost_rest fft_cost_rest = {\n"
            "    .gather_f32 = %.3ff, .gather_f64 = %.3ff, .emit_f32 = %.3ff, .emit_f64 = %.3ff, .twist_f32 = %.3ff,\n"
            "    .twist_f64 = %.3ff, .row_ns = 30, .job_ns = 500, .beyond_l2 = %.4ff, .beyond_l3 = %.4ff,\n"
-           "    .l2_bytes = 0.9e6f, .l3_bytes = 16e6f,\n"
+           "    .l2_bytes = 0.6e6f, .l3_bytes = 16e6f,\n"
            "};\n",
            f32.gather, f64.gather, f32.emit, f64.emit, f32.twist, f64.twist, (f32.beyond + f64.beyond) / 4,
            (f32.beyond + f64.beyond) / 4);

@@ -53,6 +53,46 @@ static void transform_plainly(size_t length)
     }
 }
 
+/* A strip of the signal's first columns, filtered, has the bits of the three passes apart. `re` and `im` are the transform.
+ * The factors are powers of two, so that no product is rounded. */
+#define DEFINE_FILTER(type, bits)                                                                                      \
+    static void check_filter_##bits(const struct simd_routines *set, const struct simd_fft *fft, const type *from,     \
+                                    const type *re, const type *im)                                                    \
+    {                                                                                                                  \
+        enum { WIDTH = SIMD_FFT_WIDTH_##bits };                                                                        \
+        const size_t length = fft->length, cells = length * WIDTH;                                                     \
+        type *const strip = allocate(6 * cells * sizeof *strip), *const by = strip + 2 * cells;                        \
+        type *const expected = strip + 4 * cells;                                                                      \
+        for (unsigned each = 0; each < 2; each++) {                                                                    \
+            for (size_t i = 0; i < cells; i++) {                                                                       \
+                by[i] = (type)ldexp(1, (int)(random_word() % 5));                                                      \
+                by[cells + i] = 0;                                                                                     \
+                if (random_word() & 1) {                                                                               \
+                    by[cells + i] = -by[i];                                                                            \
+                    by[i] = 0;                                                                                         \
+                }                                                                                                      \
+            }                                                                                                          \
+            for (size_t i = 0; i < cells; i++) {                                                                       \
+                const size_t element = i / WIDTH, x = i % WIDTH, factor = each ? element : i;                          \
+                const type a = re[element * PITCH + x], b = im[element * PITCH + x];                                   \
+                const type c = by[factor], d = by[cells + factor];                                                     \
+                strip[i] = from[element * COLUMNS + x];                                                                \
+                strip[cells + i] = from[(length + element) * COLUMNS + x];                                             \
+                expected[i] = a * c - b * d;                                                                           \
+                expected[cells + i] = a * d + b * c;                                                                   \
+            }                                                                                                          \
+            set->fft_inverse_##bits(fft, expected, expected + cells, WIDTH, WIDTH);                                    \
+            set->fft_filter_##bits(fft, strip, strip + cells, by, by + cells, each);                                   \
+            for (size_t i = 0; i < 2 * cells; i++)                                                                     \
+                if (strip[i] != expected[i])                                                                           \
+                    fail_msg("%s filter %s length %zu each %u: value %zu is %.17g, expected %.17g", set->name, #bits,  \
+                             length, each, i, (double)strip[i], (double)expected[i]);                                  \
+        }                                                                                                              \
+        free(strip);                                                                                                   \
+    }
+DEFINE_FILTER(float, f32)
+DEFINE_FILTER(double, f64)
+
 /* Transforms COLUMNS multiples of the signal, looks at each output, and goes back. */
 #define DEFINE_CHECK(type, bits, roundoff)                                                                             \
     static void check_##bits(const struct simd_routines *set, size_t length)                                           \
@@ -62,14 +102,15 @@ static void transform_plainly(size_t length)
         type *const from = allocate(2 * length * COLUMNS * sizeof *from);                                              \
         type *const to = allocate(2 * length * PITCH * sizeof *to);                                                    \
         type *const re = to, *const im = to + length * PITCH;                                                          \
-        fft_fill(&fft, length, sizeof(type) == sizeof(float), turns);                                                  \
+        fft_fill(&fft, length, set, sizeof(type) == sizeof(float), turns);                                             \
         for (size_t i = 0; i < length; i++)                                                                            \
             for (size_t x = 0; x < COLUMNS; x++) {                                                                     \
                 from[i * COLUMNS + x] = (type)(signal_re[i] * (long double)(x + 1));                                   \
                 from[(length + i) * COLUMNS + x] = (type)(signal_im[i] * (long double)(x + 1));                        \
-                re[i * PITCH + x] = im[i * PITCH + x] = 12345; /* not to be read */                                    \
+                re[i * PITCH + x] = from[i * COLUMNS + x];                                                             \
+                im[i * PITCH + x] = from[(length + i) * COLUMNS + x];                                                  \
             }                                                                                                          \
-        set->fft_forward_##bits(&fft, re, im, PITCH, from, from + length * COLUMNS, COLUMNS, COLUMNS);                 \
+        set->fft_forward_##bits(&fft, re, im, PITCH, COLUMNS);                                                         \
         long double errors[COLUMNS] = {0}, norm = 0, sum = 0, worst = 0;                                               \
         for (size_t k = 0; k < length; k++) {                                                                          \
             const size_t place = fft_place(&fft, k) * PITCH;                                                           \
@@ -82,13 +123,14 @@ static void transform_plainly(size_t length)
                 worst = fmaxl(worst, error);                                                                           \
             }                                                                                                          \
         }                                                                                                              \
-        const long double bound = fft_error_units(length) * roundoff * sqrtl(norm) + 1e-15L * sum;                     \
+        const long double bound = fft_error_units(&fft) * roundoff * sqrtl(norm) + 1e-15L * sum;                       \
         for (size_t x = 0; x < COLUMNS; x++)                                                                           \
             if (!(sqrtl(errors[x]) <= bound))                                                                          \
                 fail_msg("%s %s length %zu lane %zu: error %Lg, bound %Lg", set->name, #bits, length, x,               \
                          sqrtl(errors[x]), bound);                                                                     \
-        if (!(worst <= fft_path_error_units(length) * roundoff * sum + 1e-15L * sum))                                  \
+        if (!(worst <= fft_path_error_units(&fft) * roundoff * sum + 1e-15L * sum))                                    \
             fail_msg("%s %s length %zu: an output is %Lg off", set->name, #bits, length, worst);                       \
+        check_filter_##bits(set, &fft, from, re, im);                                                                  \
         set->fft_inverse_##bits(&fft, re, im, PITCH, COLUMNS);                                                         \
         for (size_t i = 0; i < length; i++)                                                                            \
             for (size_t x = 0; x < COLUMNS; x++) {                                                                     \
@@ -197,6 +239,11 @@ static void test_roots_have_all_their_digits(void **state)
         set->fft_facts_##bits(&facts, in[3], 0, 1, count);                                                             \
         assert_true(facts.most == most && facts.least == least && !facts.nonfinite && !facts.fractional);              \
         assert_int_equal(facts.zeros, zeros);                                                                          \
+        facts = (struct simd_fft_facts){0};                                                                            \
+        set->fft_copy_##bits(&facts, back + 1, ROOM, in[3], 0, 3, count);                                              \
+        assert_true(facts.most == most && facts.least == least && facts.zeros == 3 * zeros && !facts.fractional);      \
+        for (size_t x = 0; x < 3 * count; x++)                                                                         \
+            assert_true(back[1 + x / count * ROOM + x % count] == in[3][x % count]);                                   \
         if (count) {                                                                                                   \
             type *const odd = rows + 3 * ROOM + 3 + random_word() % count;                                             \
             *odd = (type)0.5;                                                                                          \
@@ -219,50 +266,38 @@ static void test_roots_have_all_their_digits(void **state)
     }                                                                                                                  \
                                                                                                                        \
     /* Small integers, so that every product is exact. */                                                              \
-    static void check_products_##bits(const struct simd_routines *set)                                                 \
+    static void check_twist_##bits(const struct simd_routines *set)                                                    \
     {                                                                                                                  \
         enum { WIDTH = SIMD_FFT_WIDTH_##bits, LENGTH = 23, CELLS = LENGTH * WIDTH, FINE = 6 };                         \
-        type x[2][CELLS], by[2][CELLS], to[2][CELLS], coarse[4 * 2 * WIDTH], fine[FINE * 2 * WIDTH];                   \
+        type x[2][CELLS], to[2][CELLS], coarse[4 * 2 * WIDTH], fine[FINE * 2 * WIDTH];                                 \
         for (size_t i = 0; i < CELLS; i++)                                                                             \
-            for (size_t part = 0; part < 2; part++) {                                                                  \
+            for (size_t part = 0; part < 2; part++)                                                                    \
                 x[part][i] = (type)((int)(random_word() % 9) - 4);                                                     \
-                by[part][i] = (type)((int)(random_word() % 9) - 4);                                                    \
-            }                                                                                                          \
         for (size_t i = 0; i < sizeof coarse / sizeof *coarse; i++)                                                    \
             coarse[i] = (type)((int)(random_word() % 9) - 4);                                                          \
         for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)                                                        \
             fine[i] = (type)((int)(random_word() % 9) - 4);                                                            \
-        for (unsigned which = 0; which < 4; which++) {                                                                 \
+        for (unsigned inverse = 0; inverse < 2; inverse++) {                                                           \
             for (size_t i = 0; i < CELLS; i++) {                                                                       \
                 to[0][i] = x[0][i];                                                                                    \
                 to[1][i] = x[1][i];                                                                                    \
             }                                                                                                          \
-            if (which == 0)                                                                                            \
-                set->fft_multiply_##bits(to[0], to[1], by[0], by[1], CELLS);                                           \
-            else if (which == 1)                                                                                       \
-                set->fft_multiply_each_##bits(to[0], to[1], by[0], by[1], LENGTH);                                     \
-            else                                                                                                       \
-                set->fft_twist_##bits(to[0], to[1], coarse, fine, FINE, LENGTH, which == 3);                           \
+            set->fft_twist_##bits(to[0], to[1], coarse, fine, FINE, LENGTH, inverse);                                  \
             for (size_t i = 0; i < CELLS; i++) {                                                                       \
                 const size_t element = i / WIDTH, lane = i % WIDTH;                                                    \
                 const type *const c = coarse + element / FINE * 2 * WIDTH + lane;                                      \
                 const type *const f = fine + element % FINE * 2 * WIDTH + lane;                                        \
-                type re = which == 0 ? by[0][i] : by[0][element], im = which == 0 ? by[1][i] : by[1][element];         \
-                if (which >= 2) {                                                                                      \
-                    re = c[0] * f[0] - c[WIDTH] * f[WIDTH];                                                            \
-                    im = c[0] * f[WIDTH] + c[WIDTH] * f[0];                                                            \
-                }                                                                                                      \
-                if (which == 3)                                                                                        \
-                    im = -im;                                                                                          \
+                const type re = c[0] * f[0] - c[WIDTH] * f[WIDTH], turned = c[0] * f[WIDTH] + c[WIDTH] * f[0];         \
+                const type im = inverse ? -turned : turned;                                                            \
                 if (to[0][i] != x[0][i] * re - x[1][i] * im || to[1][i] != x[0][i] * im + x[1][i] * re)                \
-                    fail_msg("%s product %u %s: element %zu lane %zu", set->name, which, #bits, element, lane);        \
+                    fail_msg("%s twist %u %s: element %zu lane %zu", set->name, inverse, #bits, element, lane);        \
             }                                                                                                          \
         }                                                                                                              \
     }
 DEFINE_ROWS(float, f32)
 DEFINE_ROWS(double, f64)
 
-static void test_rows_and_products(void **state)
+static void test_rows_and_twists(void **state)
 {
     (void)state;
     for (size_t i = 0; simd_routines_at(i); i++) {
@@ -270,8 +305,8 @@ static void test_rows_and_products(void **state)
             check_rows_f32(simd_routines_at(i), count);
             check_rows_f64(simd_routines_at(i), count);
         }
-        check_products_f32(simd_routines_at(i));
-        check_products_f64(simd_routines_at(i));
+        check_twist_f32(simd_routines_at(i));
+        check_twist_f64(simd_routines_at(i));
     }
 }
 
@@ -280,7 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lengths_are_smooth),
         cmocka_unit_test(test_roots_have_all_their_digits),
-        cmocka_unit_test(test_rows_and_products),
+        cmocka_unit_test(test_rows_and_twists),
         cmocka_unit_test(test_every_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
