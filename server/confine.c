@@ -65,6 +65,8 @@ static const int allowed[] = {
     SCMP_SYS(rseq),
     SCMP_SYS(sched_yield),
     SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sched_getscheduler),
+    SCMP_SYS(getpriority),
     SCMP_SYS(getpid),
     SCMP_SYS(gettid),
     SCMP_SYS(exit),
@@ -126,6 +128,7 @@ static int add_rules(scmp_filter_ctx filter, bool removes_files)
     allow_if(filter, &result, SCMP_SYS(ioctl), 1, all, TIOCOUTQ);
     allow_if(filter, &result, SCMP_SYS(ioctl), 1, all, TCGETS);
     allow_if(filter, &result, SCMP_SYS(prctl), 0, all, PR_SET_NAME);
+    allow_if(filter, &result, SCMP_SYS(sched_setattr), 0, all, 0); /* the calling thread's own turns */
     allow_if(filter, &result, SCMP_SYS(tgkill), 0, all, (uint64_t)getpid()); /* abort() */
     allow_if(filter, &result, SCMP_SYS(prlimit64), 2, all, 0); /* reading limits, not setting them */
     if (removes_files) {

@@ -32,7 +32,7 @@ struct endpoint {
     bool (*feed)(struct request *request, const char *bytes, size_t count, struct convolve_error *error);
     /* The body is whole. */
     enum endpoint_answer (*answer)(struct request *request, struct response *response, struct convolve_error *error);
-    /* The job has ended (JOB_COMPLETE), on the connection's own thread. NULL where answer() never returns PENDING. */
+    /* The job has ended (JOB_COMPLETE), on a thread of the pool; request->error is `error`. NULL where answer() never returns PENDING. */
     bool (*complete)(struct request *request, struct response *response, struct convolve_error *error);
     /* Once, when the request has ended in whatever way and its job with it, before the arena is released: frees what is
      * not the arena's. May be NULL. */

@@ -15,6 +15,7 @@
 #include "server/listener_request.h"
 #include "server/log.h"
 #include "server/tls.h"
+#include "server/turns.h"
 
 /* Descriptors kept from connections that count: those that are served health alone, log, sockets, epoll. After drain_timeout_ms
  * what is cut has this long to go. */
@@ -28,6 +29,15 @@ struct connection *connection_of(struct MHD_Connection *library)
     return info != NULL ? info->socket_context : NULL;
 }
 
+/* The calls of libmicrohttpd are the only places where its threads are at hand. */
+static void take_short_turns(void)
+{
+    static _Thread_local bool taken;
+    if (!taken)
+        turns_be_short(0);
+    taken = true;
+}
+
 static void connection_changes(void *context, struct MHD_Connection *library, void **slot,
                                enum MHD_ConnectionNotificationCode change)
 {
@@ -38,6 +48,7 @@ static void connection_changes(void *context, struct MHD_Connection *library, vo
         *slot = NULL;
         return;
     }
+    take_short_turns();
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(library, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct connection *connection = connection_start(listener, info->connect_fd);
     *slot = connection;

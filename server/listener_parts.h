@@ -176,6 +176,7 @@ struct exchange {
     bool failed; /* request.error is the answer; what is left of the body is thrown away */
     bool close; /* the connection is to be closed after the answer */
     bool answered, submitted, refused;
+    bool completed; /* the job has ended and the response is made; else request.error is the answer */
     bool options;
 };
 

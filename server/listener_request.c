@@ -14,6 +14,8 @@
 #include "server/log.h"
 #include "server/metrics.h"
 
+enum { INLINE_FREE_BYTES = 1 << 20 };
+
 /* ---- Life -------------------------------------------------------------------------------------------------------- */
 
 /* An exchange lies in its own request's arena, so that the first memory it takes is all it takes. */
@@ -59,17 +61,36 @@ void exchange_hold(struct exchange *exchange)
     atomic_fetch_add_explicit(&exchange->holders, 1, memory_order_relaxed);
 }
 
-void exchange_drop(struct exchange *exchange)
+static void exchange_free(struct exchange *exchange)
 {
     struct request *request = &exchange->request;
-    if (atomic_fetch_sub_explicit(&exchange->holders, 1, memory_order_acq_rel) != 1)
-        return;
     if (request->endpoint != NULL && request->endpoint->release != NULL)
         request->endpoint->release(request);
     stream_close(exchange->stream);
     free(request->problem_text);
     struct arena arena = request->arena; /* which holds the exchange too */
     arena_release(&arena);
+}
+
+static struct exchange *exchange_of(struct job *job)
+{
+    return (struct exchange *)((char *)job - offsetof(struct exchange, request.job));
+}
+
+static void free_done(struct job *job)
+{
+    exchange_free(exchange_of(job));
+}
+
+/* Giving much memory back takes as long as many tiny requests do, so the pool does it. */
+void exchange_drop(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    if (atomic_fetch_sub_explicit(&exchange->holders, 1, memory_order_acq_rel) != 1)
+        return;
+    request->job = (struct job){.done = free_done, .follows = true};
+    if (request->arena.charged < INLINE_FREE_BYTES || !pool_submit(request->daemon->pool, &request->job))
+        exchange_free(exchange);
 }
 
 static void *request_begins(void *context, const char *target, struct MHD_Connection *library)
@@ -272,11 +293,6 @@ static enum MHD_Result body_piece(struct exchange *exchange, const char *bytes, 
 
 /* ---- Answer ------------------------------------------------------------------------------------------------------ */
 
-static struct exchange *exchange_of(struct job *job)
-{
-    return (struct exchange *)((char *)job - offsetof(struct exchange, request.job));
-}
-
 void exchange_suspend(struct exchange *exchange)
 {
     atomic_fetch_add(&exchange->connection->listener->suspended, 1);
@@ -290,9 +306,13 @@ void exchange_resume(struct exchange *exchange)
     atomic_fetch_sub(&listener->suspended, 1);
 }
 
+/* The answer is made here too: tensors are large, and freeing them takes the time of many small requests. */
 static void job_done(struct job *job)
 {
     struct exchange *exchange = exchange_of(job);
+    struct request *request = &exchange->request;
+    if (!exchange->refused && atomic_load(&job->end) == JOB_COMPLETE)
+        exchange->completed = request->endpoint->complete(request, &exchange->response, &request->error);
     pthread_mutex_lock(&exchange->connection->lock);
     exchange->connection->job = NULL;
     pthread_mutex_unlock(&exchange->connection->lock);
@@ -342,9 +362,7 @@ static enum MHD_Result job_ended(struct exchange *exchange)
         return send_failure(exchange, "overloaded", "queue_depth requests wait or run already; try again in a moment");
     switch (end) {
     case JOB_COMPLETE:
-        if (request->endpoint->complete(request, &exchange->response, &request->error))
-            return as_result(exchange_send(exchange));
-        return as_result(exchange_send_problem(exchange));
+        return as_result(exchange->completed ? exchange_send(exchange) : exchange_send_problem(exchange));
     case JOB_LATE:
         return send_failure(exchange, "deadline-exceeded", "the answer was not ready by the deadline");
     case JOB_FAILED:

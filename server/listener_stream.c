@@ -82,6 +82,7 @@ static void half_begin(struct stream *stream, struct half *half)
                              .tile_count = half_tile_count,
                              .run_tile = half_run_tile,
                              .done = half_done,
+                             .follows = true,
                              .work = half->count * stream->source.piece_bytes_max};
     pthread_mutex_lock(&stream->lock);
     half->ready = false;
@@ -89,7 +90,7 @@ static void half_begin(struct stream *stream, struct half *half)
     exchange_hold(stream->exchange);
     if (pool_submit(pool, &half->job))
         return;
-    /* The queue is full; an answer that has begun cannot be refused any more, so this thread writes. */
+    /* There is no memory; an answer that has begun cannot be refused any more, so this thread writes. */
     for (size_t tile = 0; tile < half->count; tile++)
         half_run_tile(&half->job, 0, tile, NULL);
     half_done(&half->job);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "server/job_heap.h"
 #include "server/mapping.h"
 #include "server/request.h"
+#include "server/turns.h"
 
 enum {
     AGE_TURN = 4, /* one pick of so many goes to the oldest */
@@ -29,6 +31,7 @@ enum {
     SCRATCH_WINDOW_NS = 1000 * 1000 * 1000, /* scratch follows the largest need within it */
     STACK_BYTES = 1 << 20,
     QUEUE_DEPTH_START = 256,
+    WORKER_NICER = 10, /* beside whoever else wants the core: about a tenth of it */
 };
 
 struct worker {
@@ -46,8 +49,8 @@ struct pool {
     struct memory_budget *budget;
     struct job *oldest, *newest;
     struct job_heap heap; /* has room for every queued job */
-    size_t queue_depth;
-    _Atomic size_t queued; /* changed under the lock, read by anyone */
+    size_t queue_depth, listed; /* listed: all that are in the list */
+    _Atomic size_t queued; /* those of them that queue_depth counts; changed under the lock, read by anyone */
     uint64_t swept_ns;
     unsigned turn, idle;
     bool stopping;
@@ -66,7 +69,8 @@ static void job_set_end(struct job *job, enum job_end end)
 /* True where nobody waits for the job any more; notices a deadline that has passed. */
 static bool job_is_over(struct job *job, uint64_t now_ns)
 {
-    if (job->deadline_ns != 0 && now_ns >= job->deadline_ns)
+    const uint64_t deadline_ns = atomic_load_explicit(&job->deadline_ns, memory_order_relaxed);
+    if (deadline_ns != 0 && now_ns >= deadline_ns)
         job_set_end(job, JOB_LATE);
     return atomic_load_explicit(&job->end, memory_order_relaxed) != JOB_RUNNING;
 }
@@ -90,14 +94,16 @@ static void list_add(struct pool *pool, struct job *job)
     job->next = NULL;
     *(job->previous != NULL ? &job->previous->next : &pool->oldest) = job;
     pool->newest = job;
-    atomic_fetch_add_explicit(&pool->queued, 1, memory_order_relaxed);
+    pool->listed++;
+    atomic_fetch_add_explicit(&pool->queued, !job->follows, memory_order_relaxed);
 }
 
 static void list_remove(struct pool *pool, struct job *job)
 {
     *(job->previous != NULL ? &job->previous->next : &pool->oldest) = job->next;
     *(job->next != NULL ? &job->next->previous : &pool->newest) = job->previous;
-    atomic_fetch_sub_explicit(&pool->queued, 1, memory_order_relaxed);
+    pool->listed--;
+    atomic_fetch_sub_explicit(&pool->queued, !job->follows, memory_order_relaxed);
 }
 
 /* Takes a job without running tiles out of the pool and ends it; the lock is free in `done`. */
@@ -239,6 +245,7 @@ static void worker_run_batch(struct worker *worker, struct job *job, uint64_t no
         job_set_end(job, JOB_FAILED);
     }
 
+    sched_yield(); /* to a thread that speaks HTTP; the clock that ends turns may tick in milliseconds */
     const uint64_t tile_ns = (clock_now_ns() - now_ns) / count + 1;
     pthread_mutex_lock(&pool->lock);
     const uint64_t batch = BATCH_NS / tile_ns;
@@ -286,6 +293,7 @@ static void *worker_run(void *argument)
     char name[16];
     snprintf(name, sizeof name, "worker-%u", (unsigned)(worker - pool->workers));
     pthread_setname_np(pthread_self(), name);
+    turns_be_short(WORKER_NICER);
 
     pthread_mutex_lock(&pool->lock);
     for (;;) {
@@ -397,8 +405,8 @@ bool pool_submit(struct pool *pool, struct job *job)
     job->submitted_ns = clock_now_ns();
     job->started_ns = job->ended_ns = 0;
     pthread_mutex_lock(&pool->lock);
-    const size_t queued = pool->queued;
-    const bool queues = queued < pool->queue_depth && job_heap_reserve(&pool->heap, queued + 1);
+    const bool queues =
+        (job->follows || pool->queued < pool->queue_depth) && job_heap_reserve(&pool->heap, pool->listed + 1);
     if (queues) {
         list_add(pool, job);
         job_heap_add(&pool->heap, job);
@@ -426,12 +434,15 @@ enum job_end pool_run_here(struct pool *pool, struct job *job)
     void *scratch = NULL;
     arena_init(&arena, pool->budget);
     job->submitted_ns = job->started_ns = clock_now_ns();
-    if (job->tile_scratch_bytes > 0 && (scratch = arena_block(&arena, job->tile_scratch_bytes)) == NULL)
-        job_set_end(job, JOB_FAILED);
     for (unsigned stage = 0; stage < job->stage_count; stage++) {
         if (job_is_over(job, stage == 0 ? job->started_ns : clock_now_ns()))
             break;
         const size_t tiles = job->tile_count(job, stage);
+        if (tiles > 0 && scratch == NULL && job->tile_scratch_bytes > 0 &&
+            (scratch = arena_block(&arena, job->tile_scratch_bytes)) == NULL) {
+            job_set_end(job, JOB_FAILED);
+            break;
+        }
         for (size_t tile = 0; tile < tiles; tile++) {
             if (tile > 0 && job_is_over(job, clock_now_ns()))
                 break;

@@ -23,13 +23,16 @@ enum job_end {
 /* Embedded in what the caller runs. The caller fills the first part; the pool owns the second. */
 struct job {
     unsigned stage_count;
-    size_t (*tile_count)(struct job *job, unsigned stage); /* asked when the stage begins; 0 is fine */
+    /* Asked when the stage begins, on a worker, no lock held and no tile running; 0 is fine. It may prepare what the tiles need,
+     * and change stage_count, work, tile_scratch_bytes and deadline_ns. */
+    size_t (*tile_count)(struct job *job, unsigned stage);
     void (*run_tile)(struct job *job, unsigned stage, size_t tile, void *tile_scratch);
     void (*done)(
         struct job *job); /* once, when no tile runs any more, on a worker, no lock held; the job may be freed in it */
     uint64_t work; /* multiply-adds or the like, for urgency */
+    bool follows; /* belongs to a request that was admitted already, so queue_depth does not count it */
     size_t tile_scratch_bytes; /* what run_tile needs per thread; the pool keeps one such buffer per worker */
-    uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
+    _Atomic uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
 
     _Atomic int end; /* enum job_end; JOB_CANCELLED may be stored by anyone at any time */
     uint64_t submitted_ns, started_ns, ended_ns; /* for Server-Timing: queue is started - submitted */

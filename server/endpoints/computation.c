@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The life of a computation: bytes to the reader, members to cost and plan, plan to job, outcome to answer. A tiny job runs where
- * it was decoded; any other is the pool's, and the answer is made once it has ended. */
+/* The life of a computation: bytes to the reader, members to cost and plan, plan to job, outcome to answer. A tiny one runs from
+ * start to end where it was decoded. Any other is the pool's, with all that takes time: reading its members where the body was
+ * long, the plan, the tiles, and the beginning of the answer. So the thread that speaks HTTP is soon there for others again. */
 #include "server/endpoints/computation.h"
 
 #include <math.h>
@@ -15,6 +16,9 @@
 #include "server/pool.h"
 #include "server/request.h"
 #include "server/response.h"
+
+/* A body is read to its end where it came in, unless it is longer. */
+enum { INLINE_BODY_BYTES = 32 << 10 };
 
 /* ---- JSON, the way in and out that every caller has ---- */
 
@@ -56,6 +60,7 @@ bool computation_begin(struct request *request, const struct computation_operati
     if (!state)
         return admission_fail_memory(request, error);
     memset(state, 0, operation->state_bytes);
+    state->error_bound = NAN;
     state->operation = operation;
     state->input = request->media.body == MEDIA_NPY         ? &npy_input
                    : request->media.body == MEDIA_MULTIPART ? &multipart_input
@@ -124,20 +129,8 @@ static struct request *request_of(struct job *job)
     return (struct request *)((char *)job - offsetof(struct request, job));
 }
 
-static size_t job_tile_count(struct job *job, unsigned stage)
-{
-    const struct computation *state = request_of(job)->state;
-    return convolve_plan_tile_count(state->plan, stage);
-}
-
-static void job_run_tile(struct job *job, unsigned stage, size_t tile, void *tile_scratch)
-{
-    const struct computation *state = request_of(job)->state;
-    convolve_plan_run_tile(state->plan, &state->run, stage, tile, tile_scratch);
-}
-
 /* Output and scratch, all that the tiles need. */
-static bool job_prepare(struct request *request, struct convolve_error *error)
+static bool take_memory(struct request *request, struct convolve_error *error)
 {
     struct computation *state = request->state;
     size_t output_bytes;
@@ -152,25 +145,87 @@ static bool job_prepare(struct request *request, struct convolve_error *error)
     if (!output || !state->run.scratch)
         return admission_fail_memory(request, error);
     state->run.output = output + state->output->headroom;
-    request->job = (struct job){
-        .stage_count = convolve_plan_stage_count(state->plan),
-        .tile_count = job_tile_count,
-        .run_tile = job_run_tile,
-        .work = state->cost.multiply_adds,
-        .tile_scratch_bytes = convolve_plan_tile_scratch_bytes(state->plan),
-        .deadline_ns = request->deadline_ns,
-    };
     return true;
 }
 
-static enum endpoint_answer start(struct request *request, struct response *response, struct convolve_error *error)
+/* A plan asked for: the bound that the values tell. Else the plan that is run, and its memory. */
+static bool make_plan(struct request *request, struct convolve_error *error)
+{
+    struct computation *state = request->state;
+
+    if (state->options.plan)
+        return state->operation->predict(request, &state->error_bound, error);
+    return convolve_draft_plan(&state->plan, state->draft, state->run.kernel, error) && take_memory(request, error);
+}
+
+/* From the members to what they cost, which admits them or not. */
+static bool check_cost(struct request *request, struct convolve_error *error)
+{
+    struct computation *state = request->state;
+
+    set_deadline(request);
+    state->draft = arena_alloc(&request->arena, convolve_draft_bytes());
+    if (!state->draft)
+        return admission_fail_memory(request, error);
+    return (state->operation->derive(request, error) || fail_cost(request, error)) &&
+           (state->options.plan || admission_check(request, &state->cost, error));
+}
+
+/* The first stage, which has no tiles: what is still to be done before the plan's own. */
+static void begin_job(struct request *request, struct job *job)
+{
+    struct computation *state = request->state;
+    const uint64_t since = clock_now_ns();
+
+    if (!state->is_read) {
+        state->failed = !read_body(request, &request->error) || !check_cost(request, &request->error);
+        request->decode_ns += clock_now_ns() - since;
+        atomic_store_explicit(&job->deadline_ns, request->deadline_ns, memory_order_relaxed);
+        job->work = state->cost.multiply_adds;
+    }
+    state->failed = state->failed || !make_plan(request, &request->error);
+    state->began_ns = clock_now_ns();
+    if (state->failed || state->options.plan)
+        return;
+    job->stage_count = 1 + convolve_plan_stage_count(state->plan);
+    job->tile_scratch_bytes = convolve_plan_tile_scratch_bytes(state->plan);
+}
+
+static size_t job_tile_count(struct job *job, unsigned stage)
+{
+    struct request *request = request_of(job);
+    const struct computation *state = request->state;
+
+    if (stage > 0)
+        return convolve_plan_tile_count(state->plan, stage - 1);
+    begin_job(request, job);
+    return 0;
+}
+
+static void job_run_tile(struct job *job, unsigned stage, size_t tile, void *tile_scratch)
+{
+    const struct computation *state = request_of(job)->state;
+    convolve_plan_run_tile(state->plan, &state->run, stage - 1, tile, tile_scratch);
+}
+
+/* Everything else is the pool's. Before the members are read all that is known of the work is the body's length. */
+static enum endpoint_answer defer(struct request *request)
 {
     const struct computation *state = request->state;
 
-    if (!job_prepare(request, error))
-        return ENDPOINT_FAILED;
-    if (!admission_is_tiny(&state->cost))
-        return ENDPOINT_PENDING;
+    request->job = (struct job){
+        .stage_count = 1,
+        .tile_count = job_tile_count,
+        .run_tile = job_run_tile,
+        .work = state->is_read ? state->cost.multiply_adds : request->body_bytes,
+        .deadline_ns = request->deadline_ns,
+    };
+    return ENDPOINT_PENDING;
+}
+
+static enum endpoint_answer run_here(struct request *request, struct response *response, struct convolve_error *error)
+{
+    defer(request);
     switch (pool_run_here(request->daemon->pool, &request->job)) {
     case JOB_COMPLETE:
         return computation_complete(request, response, error) ? ENDPOINT_ANSWERED : ENDPOINT_FAILED;
@@ -183,41 +238,24 @@ static enum endpoint_answer start(struct request *request, struct response *resp
     }
 }
 
-static enum endpoint_answer answer_plan(struct request *request, struct response *response,
-                                        struct convolve_error *error)
-{
-    const struct computation *state = request->state;
-    double error_bound = NAN;
-
-    return state->operation->predict(request, &error_bound, error) &&
-                   answer_write_plan(request, response, &state->cost, error_bound, error)
-               ? ENDPOINT_ANSWERED
-               : ENDPOINT_FAILED;
-}
-
 enum endpoint_answer computation_run(struct request *request, struct response *response, struct convolve_error *error)
 {
     struct computation *state = request->state;
     const uint64_t since = clock_now_ns();
+    const bool admitted = check_cost(request, error);
 
-    set_deadline(request);
-    state->draft = arena_alloc(&request->arena, convolve_draft_bytes());
-    const bool known = state->draft ? state->operation->derive(request, error) || fail_cost(request, error)
-                                    : admission_fail_memory(request, error);
     request->decode_ns += clock_now_ns() - since;
-    if (!known)
+    if (!admitted)
         return ENDPOINT_FAILED;
-    if (state->options.plan)
-        return answer_plan(request, response, error);
-    if (!admission_check(request, &state->cost, error) ||
-        !convolve_draft_plan(&state->plan, state->draft, state->run.kernel, error))
-        return ENDPOINT_FAILED;
-    return start(request, response, error);
+    state->is_read = true;
+    return admission_is_tiny(&state->cost) ? run_here(request, response, error) : defer(request);
 }
 
 enum endpoint_answer computation_answer(struct request *request, struct response *response,
                                         struct convolve_error *error)
 {
+    if (request->body_bytes > INLINE_BODY_BYTES)
+        return defer(request);
     const uint64_t since = clock_now_ns();
     const bool read = read_body(request, error);
 
@@ -246,7 +284,7 @@ static bool finish(struct request *request, struct convolve_outcome *outcome, st
     const struct options *options = &state->options;
 
     request->queue_ns = request->job.started_ns - request->job.submitted_ns;
-    request->compute_ns = request->job.ended_ns - request->job.started_ns;
+    request->compute_ns = request->job.ended_ns - state->began_ns;
     metrics_add_work(state->cost.multiply_adds);
     if (!convolve_plan_finish(state->plan, &state->run, outcome, error))
         return false;
@@ -265,6 +303,10 @@ bool computation_complete(struct request *request, struct response *response, st
     const struct computation *state = request->state;
     struct convolve_outcome outcome;
 
+    if (state->failed)
+        return false; /* request->error is the answer */
+    if (state->options.plan)
+        return answer_write_plan(request, response, &state->cost, state->error_bound, error);
     if (!finish(request, &outcome, error))
         return false;
     const uint64_t since = clock_now_ns();

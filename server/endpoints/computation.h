@@ -60,6 +60,9 @@ struct computation {
     struct convolve_draft *draft;
     struct convolve_plan *plan; /* in the draft's memory */
     struct convolve_run run; /* its tensors are blocks of the arena; NULL where a plan came with shapes alone */
+    bool is_read, failed; /* is_read: so far that the cost is known; failed: request->error is the answer */
+    double error_bound; /* of a plan that was asked for */
+    uint64_t began_ns; /* when the plan was made and computing began */
 };
 
 /* For endpoint.begin: the state, zeroed, with input and output chosen. */
