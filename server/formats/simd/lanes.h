@@ -117,6 +117,14 @@ LANES_INLINE lanes load_u32(const void *from)
 {
     return (lanes)_mm512_cvtepu32_epi64(_mm256_loadu_si256(from));
 }
+LANES_INLINE uint64_t sign_bits_i32(lanes_i32 a) /* one for each */
+{
+    return _mm512_movepi32_mask((__m512i)a);
+}
+LANES_INLINE lanes_i32 bytes_to_i32(const unsigned char *from)
+{
+    return (lanes_i32)_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)from));
+}
 LANES_INLINE void store_u32(uint32_t *to, lanes a)
 {
     _mm256_storeu_si256((void *)to, _mm512_cvtepi64_epi32((__m512i)a));
@@ -217,6 +225,14 @@ LANES_INLINE lanes_f64 load_f32(const float *from)
 LANES_INLINE lanes load_u32(const void *from)
 {
     return (lanes)_mm256_cvtepu32_epi64(_mm_loadu_si128(from));
+}
+LANES_INLINE uint64_t sign_bits_i32(lanes_i32 a)
+{
+    return (uint64_t)_mm256_movemask_ps((__m256)a);
+}
+LANES_INLINE lanes_i32 bytes_to_i32(const unsigned char *from)
+{
+    return (lanes_i32)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)from));
 }
 LANES_INLINE void store_u32(uint32_t *to, lanes a)
 {

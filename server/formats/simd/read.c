@@ -92,6 +92,7 @@ SLOTS_INLINE const char *fill_batch(struct number_batch *batch, struct number_re
     uint64_t points = 0;
     struct block block;
     *stop = STOP_BATCH;
+    batch->exponents = false;
     for (; *stop == STOP_BATCH && at <= last; at += block.bytes) {
         if (!find_numbers(&block, at) || (only_integers && (block.points_alone | block.exponents))) {
             *stop = STOP_RUN;
@@ -101,6 +102,10 @@ SLOTS_INLINE const char *fill_batch(struct number_batch *batch, struct number_re
             break;
         if (!block_fits(&block, width)) {
             *stop = STOP_WIDTH;
+            break;
+        }
+        if (block.exponents && has_long_exponent(&block)) {
+            *stop = STOP_RUN;
             break;
         }
         if (block.closing | block.opening) {
@@ -142,8 +147,6 @@ static const char *fill_any_batch(struct number_batch *batch, struct number_read
     case NUMBER_WIDTH_16:
         return fill_batch(batch, reading, at, last, NUMBER_WIDTH_16, stop);
     default:
-        memset(batch->written, 0, sizeof batch->written);
-        memset(batch->hard, 0, sizeof batch->hard);
         return fill_batch(batch, reading, at, last, NUMBER_WIDTH_32, stop);
     }
 }

@@ -7,7 +7,6 @@
 
 #if defined ISA_avx512 || defined ISA_avx2
 
-#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -216,14 +215,50 @@ LANES_INLINE void take_exact(const struct number_batch *batch, struct number_rea
         note_fraction(reading, batch->count);
 }
 
-/* ---- Many digits ---- */
+/* ---- Exponents ---- */
 
-/* At most 64 numbers of a batch, those from `from` on. */
+typedef signed char lanes_i8 __attribute__((vector_size(8 * LANES)));
+
+enum { CHUNK = 64 }; /* numbers that are looked at together */
+
+/* Of a chunk of a batch: each number is its digits times 10^exponent, and divided by 10^(gap - 1) where that is not -1. A hard one
+ * has gap 0: its exponent is above 0 or below -22. */
+struct scales {
+    _Alignas(64) int exponents[CHUNK];
+    _Alignas(64) unsigned char gaps[CHUNK];
+    uint64_t hard; /* a bit for each number */
+};
+
+static void find_scales(struct scales *scales, const struct number_batch *batch, size_t from)
+{
+    _Alignas(64) int gaps[CHUNK];
+    scales->hard = 0;
+    for (size_t i = 0; i < CHUNK; i += 2 * LANES) {
+        const lanes_i8 text = (lanes_i8)load_lanes(batch->exponent_texts + from + i);
+        const vector digits = (vector)((lanes_i8)(text > '/') & text & 0x0f);
+        const vector pairs = VECTOR(maddubs_epi16)(digits, VECTOR(set1_epi16)(10 | 1 << 8));
+        const lanes_i32 magnitude = (lanes_i32)VECTOR(madd_epi16)(pairs, VECTOR(set1_epi32)(100 | 1 << 16));
+        const lanes_i32 sign = (lanes_i32)((lanes_i32)(text == '-') != 0);
+        const lanes_i32 gap = bytes_to_i32(batch->gaps + from + i);
+        const lanes_i32 exponent = (magnitude ^ sign) - sign - (gap + (lanes_i32)(gap != 0)), after = 1 - exponent;
+        const lanes_i32 easy = (lanes_i32)(after > 0) & (lanes_i32)(after <= NUMBER_POWER_MAX + 1);
+        store_lanes(scales->exponents + i, (lanes)exponent);
+        store_lanes(gaps + i, (lanes)(after & easy));
+        scales->hard |= sign_bits_i32(~easy) << i;
+    }
+    for (size_t i = 0; i < CHUNK; i++)
+        scales->gaps[i] = (unsigned char)gaps[i];
+}
+
+/* ---- Many digits, or exponents ---- */
+
+/* One chunk of a batch, the numbers from `from` on. */
 struct wide {
     const struct number_batch *batch;
+    struct scales scales; /* where there are exponents */
     size_t from, count;
-    _Alignas(64) uint64_t digits[64];
-    _Alignas(64) double values[64];
+    _Alignas(64) uint64_t digits[CHUNK];
+    _Alignas(64) double values[CHUNK];
     uint64_t too_long; /* 20 digits or more: not known */
     uint64_t open; /* the value is not known */
 };
@@ -260,27 +295,36 @@ LANES_INLINE uint64_t mask_bits(lanes_mask mask)
 
 static void find_wide(struct wide *wide, const struct number_batch *batch, size_t from)
 {
+    const unsigned char *const gaps = batch->exponents ? wide->scales.gaps : batch->gaps + from;
     wide->batch = batch;
     wide->from = from;
-    wide->count = batch->count - from < 64 ? batch->count - from : 64;
+    wide->count = batch->count - from < CHUNK ? batch->count - from : CHUNK;
     wide->too_long = wide->open = 0;
+    if (batch->exponents)
+        find_scales(&wide->scales, batch, from);
     for (size_t i = 0; i < wide->count; i += LANES) {
-        lanes high, low;
+        lanes digits;
         lanes_f64 quotient;
-        integers_32(batch->slots + 32 * (from + i), &high, &low);
-        /* high * 10^16 without 64-bit products; high is below 1844 where the whole fits. */
-        const uint64_t scale = 10000000000000000;
-        const lanes digits = low + multiply_low(high, all_lanes(scale & UINT32_MAX)) +
-                             (multiply_low(high, all_lanes(scale >> 32)) << 32);
-        const lanes_mask known = divide(digits, batch->gaps + from + i, &quotient);
-        wide->too_long |= mask_bits(lanes_above(high, all_lanes(1843))) << i;
-        wide->open |= (mask_bits(known) ^ ((1 << LANES) - 1)) << i;
+        if (batch->width == NUMBER_WIDTH_16) {
+            digits = integers_16(batch->slots + 16 * (from + i));
+            quotient = lanes_to_f64(digits) / pick_powers(powers, gaps + i, NUMBER_WIDTH_32);
+        } else {
+            lanes high, low;
+            integers_32(batch->slots + 32 * (from + i), &high, &low);
+            /* high * 10^16 without 64-bit products; high is below 1844 where the whole fits. */
+            const uint64_t scale = 10000000000000000;
+            digits = low + multiply_low(high, all_lanes(scale & UINT32_MAX)) +
+                     (multiply_low(high, all_lanes(scale >> 32)) << 32);
+            const lanes_mask known = divide(digits, gaps + i, &quotient);
+            wide->too_long |= mask_bits(lanes_above(high, all_lanes(1843))) << i;
+            wide->open |= (mask_bits(known) ^ ((1 << LANES) - 1)) << i;
+        }
         store_lanes(wide->digits + i, digits);
         store_lanes(wide->values + i, (lanes)with_signs(quotient, batch->signs + from + i));
     }
-    const uint64_t mine = ~(uint64_t)0 >> (64 - wide->count);
+    const uint64_t mine = ~(uint64_t)0 >> (CHUNK - wide->count);
     wide->too_long &= mine;
-    wide->open = (wide->open | batch->hard[from / 64]) & mine;
+    wide->open = (wide->open | (batch->exponents ? wide->scales.hard : 0)) & mine;
     if (wide->too_long)
         wide->count = (size_t)__builtin_ctzll(wide->too_long);
 }
@@ -288,8 +332,8 @@ static void find_wide(struct wide *wide, const struct number_batch *batch, size_
 static int exponent_of(const struct wide *wide, size_t index)
 {
     const struct number_batch *batch = wide->batch;
-    if (batch->written[wide->from / 64] >> index & 1)
-        return batch->exponents[wide->from + index];
+    if (batch->exponents)
+        return wide->scales.exponents[index];
     return batch->gaps[wide->from + index] ? 1 - batch->gaps[wide->from + index] : 0;
 }
 
@@ -300,9 +344,8 @@ static void close_wide(struct wide *wide)
         const size_t i = (size_t)__builtin_ctzll(open);
         if (i >= wide->count)
             break;
-        const int exponent = exponent_of(wide, i);
-        if (exponent == INT_MAX ||
-            !number_from_digits(wide->digits[i], exponent, wide->batch->signs[wide->from + i] != 0, &wide->values[i]) ||
+        if (!number_from_digits(wide->digits[i], exponent_of(wide, i), wide->batch->signs[wide->from + i] != 0,
+                                &wide->values[i]) ||
             isinf(wide->values[i]))
             wide->count = i;
     }
@@ -372,10 +415,10 @@ static void store_wide(struct wide *wide, struct number_reading *reading)
 static size_t take_wide(const struct number_batch *batch, struct number_reading *reading)
 {
     struct wide wide;
-    for (size_t from = 0; from < batch->count; from += 64) {
+    for (size_t from = 0; from < batch->count; from += CHUNK) {
         find_wide(&wide, batch, from);
         store_wide(&wide, reading);
-        if (wide.count < 64)
+        if (wide.count < CHUNK)
             return from + wide.count;
     }
     return batch->count;
@@ -388,7 +431,7 @@ size_t NUMBER_ROUTINE(number_batch_take)(const struct number_batch *batch, struc
         take_4(batch, reading);
     else if (batch->width == NUMBER_WIDTH_8)
         take_exact(batch, reading, NUMBER_WIDTH_8);
-    else if (batch->width == NUMBER_WIDTH_16)
+    else if (batch->width == NUMBER_WIDTH_16 && !batch->exponents)
         take_exact(batch, reading, NUMBER_WIDTH_16);
     else
         count = take_wide(batch, reading);

@@ -19,24 +19,22 @@ enum {
 enum number_width {
     NUMBER_WIDTH_4, /* integers */
     NUMBER_WIDTH_8,
-    NUMBER_WIDTH_16, /* 15 bytes with the point, so that the digits are a double */
+    NUMBER_WIDTH_16, /* 15 bytes with the point, so that the digits are a double; perhaps an exponent */
     NUMBER_WIDTH_32, /* 24 bytes with the point, perhaps an exponent */
 };
 #define number_slot_bytes(width) (4u << (width))
 
 struct number_batch {
     _Alignas(64) char slots[(NUMBER_BATCH + NUMBER_BATCH_SPARE) * 32];
-    /* Not for NUMBER_WIDTH_4: the digits are divided by 10^(gap - 1), with 0 by 1. */
+    /* Not for NUMBER_WIDTH_4: one more than there are digits behind the point, 0 without a point. */
     unsigned char gaps[NUMBER_BATCH + NUMBER_BATCH_SPARE];
     const char *at; /* where its first block begins: behind the number before it */
     size_t count;
     enum number_width width;
     bool points; /* some number has one */
+    bool exponents; /* some number has one: then each one's text, at most its last four bytes, zeros elsewhere */
     signed char signs[NUMBER_BATCH + NUMBER_BATCH_SPARE]; /* -1 or 0 */
-    /* NUMBER_WIDTH_32 only. An exponent of ten that came as text is here, INT_MAX where it is too long; a hard one is not 0 to
-     * -22, and its gap is 0. */
-    uint64_t written[NUMBER_BATCH / 64], hard[NUMBER_BATCH / 64]; /* a bit for each number */
-    int exponents[NUMBER_BATCH];
+    _Alignas(64) uint32_t exponent_texts[NUMBER_BATCH + NUMBER_BATCH_SPARE];
 };
 
 /* Appends the batch, which is not empty, to the reading's values. Returns how many it could take: all, or those before one that

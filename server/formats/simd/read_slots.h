@@ -11,7 +11,6 @@
 #include "server/formats/simd/read_marks.h"
 
 #if defined ISA_avx512 || defined ISA_avx2
-#include <limits.h>
 #include <string.h>
 
 #define SLOTS_INLINE static inline __attribute__((always_inline))
@@ -24,9 +23,9 @@ SLOTS_INLINE bool block_fits(const struct block *block, enum number_width width)
     const uint64_t two = one & one >> 1, four = two & two >> 2, eight = four & four >> 4;
     if (width == NUMBER_WIDTH_32)
         return !(eight & eight >> 8 & eight >> 16 & one >> 24);
-    const uint64_t long_ones = width == NUMBER_WIDTH_4   ? (four & one >> 4) | block->points_alone
-                               : width == NUMBER_WIDTH_8 ? eight & one >> 8
-                                                         : eight & eight >> 8;
+    if (width == NUMBER_WIDTH_16)
+        return !(eight & eight >> 8);
+    const uint64_t long_ones = width == NUMBER_WIDTH_4 ? (four & one >> 4) | block->points_alone : eight & one >> 8;
     return !(long_ones | block->exponents);
 }
 
@@ -195,37 +194,29 @@ SLOTS_INLINE void put_signs(signed char *signs, uint64_t negative)
 
 #endif
 
-/* Up to four digits that end at `end`. */
-SLOTS_INLINE int few_digits(const char *end, size_t count)
+/* Whether some exponent has five characters or more. */
+SLOTS_INLINE bool has_long_exponent(const struct block *block)
 {
-    uint32_t word;
-    memcpy(&word, end - 4, 4);
-    word = word & ~(uint32_t)0 << (32 - 8 * count) & 0x0f0f0f0f;
-    word = word * 10 + (word >> 8);
-    return (int)((word & 0xff) * 100 + (word >> 16 & 0xff));
+    const uint64_t inside = block->digits_and_points, second = block->exponents << 2 & inside;
+    return second & inside >> 1 & inside >> 2 & inside >> 3;
 }
 
-static void put_exponents(struct number_batch *batch, size_t count, const char *at, const struct block *block)
+SLOTS_INLINE void put_exponents(struct number_batch *batch, size_t count, const char *at, const struct block *block)
 {
-    for (uint64_t exponents = block->exponents; exponents; exponents &= exponents - 1) {
-        const uint64_t place = _tzcnt_u64(exponents), before = bits_below((unsigned)place);
-        const size_t index = count + (size_t)__builtin_popcountll(block->starts & before) - 1;
-        const char *end = at + _tzcnt_u64(block->ends & ~before), *first = at + place + 1;
-        const bool negative = *first == '-';
-        first += *first < '0'; /* a sign */
-        int exponent = batch->gaps[index] ? 1 - (int)batch->gaps[index] : 0;
-        batch->gaps[index] = 0;
-        if (end - first > 4) {
-            exponent = INT_MAX;
-        } else {
-            const int written = few_digits(end, (size_t)(end - first));
-            exponent += negative ? -written : written;
-            if (exponent <= 0 && exponent >= -NUMBER_POWER_MAX)
-                batch->gaps[index] = (unsigned char)(1 - exponent);
+    static const uint32_t kept[8] = {0, 0, 0xff000000, 0xffff0000, 0xffffff00, 0xffffffff}; /* by bytes from the e on */
+    uint64_t ends = block->ends, digit_ends = block->digit_ends;
+    if (!batch->exponents)
+        memset(batch->exponent_texts, 0, count * sizeof *batch->exponent_texts);
+    batch->exponents = true;
+    for (unsigned done = 0; done < block->count; done += 4) {
+        for (unsigned i = 0; i < 4; i++) {
+            const uint64_t end = _tzcnt_u64(ends);
+            uint32_t word;
+            memcpy(&word, at + end - 4, 4);
+            batch->exponent_texts[count + done + i] = word & kept[(end - _tzcnt_u64(digit_ends)) & 7];
+            ends = _blsr_u64(ends);
+            digit_ends = _blsr_u64(digit_ends);
         }
-        batch->exponents[index] = exponent;
-        batch->written[index / 64] |= (uint64_t)1 << index % 64;
-        batch->hard[index / 64] |= (uint64_t)(batch->gaps[index] == 0) << index % 64;
     }
 }
 
@@ -234,8 +225,12 @@ SLOTS_INLINE void put_block(struct number_batch *batch, size_t count, const char
                             enum number_width width)
 {
     put_digits(batch, count, at, block, width);
-    if (width == NUMBER_WIDTH_32 && block->exponents)
-        put_exponents(batch, count, at, block);
+    if (width == NUMBER_WIDTH_16 || width == NUMBER_WIDTH_32) {
+        if (block->exponents)
+            put_exponents(batch, count, at, block);
+        else if (batch->exponents)
+            memset(batch->exponent_texts + count, 0, block->count * sizeof *batch->exponent_texts);
+    }
     put_signs(batch->signs + count, block->negative);
 }
 
