@@ -48,6 +48,7 @@ struct arena_block {
     size_t bytes; /* asked for */
     size_t capacity; /* usable without another allocation, after the header */
     size_t charged; /* header included; of a mapping: the bytes that may be touched */
+    size_t spare_bytes; /* of a mapping */
     enum block_kind kind;
 };
 static_assert(sizeof(struct arena_block) == BLOCK_ALIGNMENT, "what follows the header is aligned as the header is");
@@ -185,7 +186,7 @@ static void block_give_back(struct arena_block *block)
         free(block);
         break;
     case BLOCK_MAPPED:
-        mapping_give(&(struct mapping){block, sizeof *block + block->capacity, block->charged});
+        mapping_give(&(struct mapping){block, sizeof *block + block->capacity, block->charged, block->spare_bytes});
         break;
     case BLOCK_SMALL:
         break;
@@ -200,13 +201,13 @@ static bool pages_for(size_t bytes, size_t *charged)
 }
 
 /* A block of `charged` bytes, header included, that are charged already; NULL where the system has none. */
-static struct arena_block *block_from_system(enum block_kind kind, size_t charged)
+static struct arena_block *block_from_system(enum block_kind kind, size_t charged, size_t expected)
 {
-    struct mapping mapping;
+    struct mapping mapping = {0};
     struct arena_block *block;
     size_t capacity = charged - sizeof *block;
     if (kind == BLOCK_MAPPED) {
-        if (!mapping_take(&mapping, charged))
+        if (!mapping_take(&mapping, charged, expected))
             return NULL;
         block = mapping.address;
         capacity = mapping.space_bytes - sizeof *block;
@@ -215,22 +216,25 @@ static struct arena_block *block_from_system(enum block_kind kind, size_t charge
         if (block == NULL)
             return NULL;
     }
-    *block = (struct arena_block){.kind = kind, .charged = charged, .capacity = capacity};
+    *block = (struct arena_block){
+        .kind = kind, .charged = charged, .capacity = capacity, .spare_bytes = mapping.spare_bytes};
     return block;
 }
 
-/* A block in the list that holds `bytes`: a mapping where that is much, else from the heap. */
-static struct arena_block *block_create(struct arena *arena, size_t bytes)
+/* A block in the list that holds `bytes`: a mapping where it is or will be much, else from the heap. */
+static struct arena_block *block_create(struct arena *arena, size_t bytes, size_t expected)
 {
-    const enum block_kind kind = bytes >= MAPPED_BYTES_MIN ? BLOCK_MAPPED : BLOCK_HEAP;
-    size_t charged;
+    const enum block_kind kind = bytes >= MAPPED_BYTES_MIN || expected >= MAPPED_BYTES_MIN ? BLOCK_MAPPED : BLOCK_HEAP;
+    size_t charged, expected_pages;
     if (kind == BLOCK_HEAP)
         charged = (sizeof(struct arena_block) + bytes + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT;
     else if (!pages_for(bytes, &charged))
         return arena_fail(arena, ARENA_TOO_LARGE, bytes);
     if (!arena_charge(arena, charged))
         return NULL;
-    struct arena_block *block = block_from_system(kind, charged);
+    if (!pages_for(expected, &expected_pages))
+        expected_pages = charged;
+    struct arena_block *block = block_from_system(kind, charged, expected_pages);
     if (block == NULL) {
         arena_discharge(arena, charged);
         return arena_fail(arena, ARENA_EXHAUSTED, bytes);
@@ -259,7 +263,7 @@ static bool chunk_add(struct arena *arena)
         block_link(arena, chunk);
     } else {
         const size_t bytes = arena->chunk_bytes < CHUNK_BYTES_MAX ? 2 * arena->chunk_bytes : CHUNK_BYTES_MAX;
-        chunk = block_create(arena, bytes - sizeof *chunk);
+        chunk = block_create(arena, bytes - sizeof *chunk, 0);
         if (chunk == NULL)
             return false;
         arena->chunk_bytes = bytes;
@@ -310,7 +314,7 @@ void *arena_alloc(struct arena *arena, size_t bytes)
 {
     if (bytes <= FIRST_CHUNK_BYTES / 2)
         return chunk_cut(arena, bytes, SMALL_ALIGNMENT);
-    struct arena_block *block = block_create(arena, bytes);
+    struct arena_block *block = block_create(arena, bytes, 0);
     return block != NULL ? block + 1 : NULL;
 }
 
@@ -330,18 +334,23 @@ char *arena_copy_text(struct arena *arena, const char *text, size_t bytes)
 
 /* ---- Blocks ---------------------------------------------------------------------------------------------------- */
 
-void *arena_block(struct arena *arena, size_t bytes)
+static void *block_add(struct arena *arena, size_t bytes, size_t expected)
 {
     struct arena_block *block;
-    if (bytes <= SMALL_BLOCK_BYTES_MAX) {
+    if (bytes <= SMALL_BLOCK_BYTES_MAX && expected < MAPPED_BYTES_MIN) {
         block = chunk_cut(arena, sizeof *block + bytes, BLOCK_ALIGNMENT);
         if (block == NULL)
             return NULL;
         *block = (struct arena_block){.bytes = bytes, .capacity = bytes, .kind = BLOCK_SMALL};
     } else {
-        block = block_create(arena, bytes);
+        block = block_create(arena, bytes, expected);
     }
     return block != NULL ? block + 1 : NULL;
+}
+
+void *arena_block(struct arena *arena, size_t bytes)
+{
+    return block_add(arena, bytes, 0);
 }
 
 static char *block_end(const struct arena_block *block)
@@ -367,7 +376,7 @@ void arena_block_free(struct arena *arena, void *data)
 /* Changes what a mapped block holds; it may move. NULL: nothing has changed. */
 static struct arena_block *block_resize_mapped(struct arena *arena, struct arena_block *block, size_t bytes)
 {
-    struct mapping mapping = {block, sizeof *block + block->capacity, block->charged};
+    struct mapping mapping = {block, sizeof *block + block->capacity, block->charged, block->spare_bytes};
     const size_t before = block->charged;
     size_t charged;
     if (!pages_for(bytes, &charged))
@@ -386,6 +395,7 @@ static struct arena_block *block_resize_mapped(struct arena *arena, struct arena
     block = mapping.address;
     block->capacity = mapping.space_bytes - sizeof *block;
     block->charged = charged;
+    block->spare_bytes = mapping.spare_bytes;
     block->bytes = bytes;
     block_relink(arena, block);
     return block;
@@ -393,8 +403,13 @@ static struct arena_block *block_resize_mapped(struct arena *arena, struct arena
 
 void *arena_block_resize(struct arena *arena, void *data, size_t bytes)
 {
+    return arena_block_grow(arena, data, bytes, 0);
+}
+
+void *arena_block_grow(struct arena *arena, void *data, size_t bytes, size_t expected)
+{
     if (data == NULL)
-        return arena_block(arena, bytes);
+        return block_add(arena, bytes, expected);
     struct arena_block *block = (struct arena_block *)data - 1;
     if (block->kind == BLOCK_MAPPED) {
         block = block_resize_mapped(arena, block, bytes);
@@ -413,7 +428,7 @@ void *arena_block_resize(struct arena *arena, void *data, size_t bytes)
     size_t capacity = bytes;
     if (capacity < MAPPED_BYTES_MIN && capacity < 2 * block->capacity)
         capacity = 2 * block->capacity < MAPPED_BYTES_MIN ? 2 * block->capacity : MAPPED_BYTES_MIN - 1;
-    void *larger = arena_block(arena, capacity);
+    void *larger = block_add(arena, capacity, expected);
     if (larger == NULL)
         return NULL;
     ((struct arena_block *)larger - 1)->bytes = bytes;

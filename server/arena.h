@@ -47,6 +47,9 @@ char *arena_copy_text(struct arena *arena, const char *text, size_t bytes); /* N
  * costs no more and charges less. Nothing may be written beyond the bytes asked for. */
 void *arena_block(struct arena *arena, size_t bytes);
 void *arena_block_resize(struct arena *arena, void *block, size_t bytes);
+/* The same for a block that will probably grow to `expected` bytes: it gets address space for them, which is charged to nobody, so
+ * that growing to them by and by is an addition only. */
+void *arena_block_grow(struct arena *arena, void *block, size_t bytes, size_t expected);
 void arena_block_free(struct arena *arena, void *block); /* NULL is fine */
 
 /* Charges without allocating, for memory that others hold for this request (send buffers), and back. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory from mmap. A mapping has twice the address space it was asked for, so growing it is seldom a system call; what is
  * resident is only what was asked for. The store of kept mappings is one for the process and bounded; its pages are charged
- * to nobody and belong to the 64 MiB that the daemon may use above its ceiling.
+ * to nobody and belong to the 64 MiB that the daemon may use above its ceiling. A mapping that is expected to grow leaves the store
+ * with more pages than it was asked for: these are the store's until it has grown over them.
  *
  * Huge pages make the first touch several times cheaper, but one must not reach beyond what was asked for. So a mapping
  * refuses them, and asks for them only where they fit whole. */
@@ -86,19 +87,36 @@ static struct mapping kept_remove(unsigned index)
     return mapping;
 }
 
-/* The newest kept mapping that holds `bytes` and is not far too large. */
-static bool kept_take(struct mapping *mapping, size_t bytes)
+/* The newest kept mapping that holds `expected` and is not far too large; its pages behind `bytes` become spare. */
+static bool kept_take(struct mapping *mapping, size_t bytes, size_t expected)
 {
     bool found = false;
     pthread_mutex_lock(&kept.lock);
     for (unsigned i = kept.count; i > 0 && !found; i--) {
         const size_t space_bytes = kept.mappings[i - 1].space_bytes;
-        found = space_bytes >= bytes && space_bytes / 4 <= bytes;
+        found = space_bytes >= expected && space_bytes / 4 <= expected;
         if (found)
             *mapping = kept_remove(i - 1);
     }
+    if (found && expected > bytes && mapping->bytes > bytes) {
+        mapping->spare_bytes = mapping->bytes - bytes;
+        mapping->bytes = bytes;
+        kept.bytes += mapping->spare_bytes;
+    }
     pthread_mutex_unlock(&kept.lock);
     return found;
+}
+
+/* So many of the spare bytes become the mapping's own, or, negative, the other way. */
+static void take_spare(struct mapping *mapping, ptrdiff_t bytes)
+{
+    if (bytes == 0)
+        return;
+    pthread_mutex_lock(&kept.lock);
+    kept.bytes -= (size_t)bytes;
+    pthread_mutex_unlock(&kept.lock);
+    mapping->spare_bytes -= (size_t)bytes;
+    mapping->bytes += (size_t)bytes;
 }
 
 /* Lets the pages beyond `bytes` go. */
@@ -110,9 +128,12 @@ static bool drop_pages(struct mapping *mapping, size_t bytes)
     return true;
 }
 
-bool mapping_take(struct mapping *mapping, size_t bytes)
+bool mapping_take(struct mapping *mapping, size_t bytes, size_t expected)
 {
-    if (kept_take(mapping, bytes)) {
+    expected = expected < bytes ? bytes : expected;
+    if (kept_take(mapping, bytes, expected)) {
+        if (mapping->spare_bytes > 0)
+            return true;
         if (mapping->bytes <= bytes || drop_pages(mapping, bytes)) {
             set_bytes(mapping, bytes);
             return true;
@@ -121,6 +142,7 @@ bool mapping_take(struct mapping *mapping, size_t bytes)
     }
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     size_t space_bytes = with_headroom(bytes);
+    space_bytes = space_bytes < expected ? expected : space_bytes;
     void *address = mmap(NULL, space_bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (address == MAP_FAILED) {
         space_bytes = bytes;
@@ -136,10 +158,8 @@ bool mapping_take(struct mapping *mapping, size_t bytes)
     return true;
 }
 
-bool mapping_resize(struct mapping *mapping, size_t bytes)
+static bool grow(struct mapping *mapping, size_t bytes)
 {
-    if (bytes < mapping->bytes)
-        return drop_pages(mapping, bytes);
     if (bytes > mapping->space_bytes) {
         const size_t before = mapping->bytes;
         refuse_huge_pages(mapping); /* mremap takes only a mapping that is the same all over */
@@ -160,25 +180,44 @@ bool mapping_resize(struct mapping *mapping, size_t bytes)
     return true;
 }
 
+bool mapping_resize(struct mapping *mapping, size_t bytes)
+{
+    const size_t spare_bytes = mapping->spare_bytes;
+    if (bytes >= mapping->bytes && bytes - mapping->bytes <= spare_bytes) {
+        take_spare(mapping, (ptrdiff_t)(bytes - mapping->bytes));
+        return true;
+    }
+    take_spare(mapping, (ptrdiff_t)spare_bytes);
+    if (bytes < mapping->bytes ? drop_pages(mapping, bytes) : grow(mapping, bytes))
+        return true;
+    take_spare(mapping, -(ptrdiff_t)spare_bytes);
+    return false;
+}
+
 static void unmap_all(const struct mapping *mappings, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
         munmap(mappings[i].address, mappings[i].space_bytes);
 }
 
-void mapping_give(const struct mapping *mapping)
+void mapping_give(struct mapping *mapping)
 {
-    struct mapping dropped[KEPT_COUNT];
+    struct mapping dropped[KEPT_COUNT + 1];
     unsigned drop_count = 0;
+    take_spare(mapping, (ptrdiff_t)mapping->spare_bytes);
     if (mapping->bytes > KEPT_ONE_BYTES_MAX) {
         munmap(mapping->address, mapping->space_bytes);
         return;
     }
     pthread_mutex_lock(&kept.lock);
-    while (kept.count == KEPT_COUNT || kept.bytes + mapping->bytes > KEPT_BYTES_MAX)
+    while (kept.count == KEPT_COUNT || (kept.count > 0 && kept.bytes + mapping->bytes > KEPT_BYTES_MAX))
         dropped[drop_count++] = kept_remove(0);
-    kept.mappings[kept.count++] = *mapping;
-    kept.bytes += mapping->bytes;
+    if (kept.bytes + mapping->bytes > KEPT_BYTES_MAX) { /* spare bytes of others */
+        dropped[drop_count++] = *mapping;
+    } else {
+        kept.mappings[kept.count++] = *mapping;
+        kept.bytes += mapping->bytes;
+    }
     pthread_mutex_unlock(&kept.lock);
     unmap_all(dropped, drop_count);
 }

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/admission.h"
@@ -25,8 +26,13 @@ enum { INLINE_BODY_BYTES = 32 << 10 };
 static bool json_begin(struct request *request, const struct json_schema *schema, void **reader,
                        struct convolve_error *error)
 {
-    *reader = json_decoder_create(&request->arena, schema);
-    return *reader || admission_fail_memory(request, error);
+    const char *const length = request->media.gzip ? NULL : request_header(request, "Content-Length");
+    struct json_decoder *const decoder = json_decoder_create(&request->arena, schema);
+
+    *reader = decoder;
+    if (decoder && length)
+        json_decoder_expect(decoder, strtoull(length, NULL, 10));
+    return decoder || admission_fail_memory(request, error);
 }
 
 static bool json_feed(struct request *request, void *reader, const char *bytes, size_t count,

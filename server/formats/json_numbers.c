@@ -136,12 +136,15 @@ static size_t element_bytes(const struct json_numbers *numbers)
     return numbers->form == NUMBERS_FLOAT32 ? sizeof(float) : sizeof(double);
 }
 
-static bool set_capacity(struct json_numbers *numbers, size_t capacity)
+/* `expected`: how many there will probably be. */
+static bool set_capacity(struct json_numbers *numbers, size_t capacity, size_t expected)
 {
-    size_t bytes;
+    size_t bytes, expected_bytes;
     if (__builtin_mul_overflow(capacity, element_bytes(numbers), &bytes))
         return false;
-    void *values = arena_block_resize(numbers->arena, numbers->values, bytes);
+    if (__builtin_mul_overflow(expected, element_bytes(numbers), &expected_bytes))
+        expected_bytes = 0;
+    void *values = arena_block_grow(numbers->arena, numbers->values, bytes, expected_bytes);
     if (!values)
         return false;
     numbers->values = values;
@@ -149,31 +152,28 @@ static bool set_capacity(struct json_numbers *numbers, size_t capacity)
     return true;
 }
 
-bool json_numbers_reserve(struct json_numbers *numbers, size_t count, size_t wanted)
+bool json_numbers_reserve(struct json_numbers *numbers, size_t count, size_t expected)
 {
-    const enum arena_failure failure = numbers->arena->failure;
     size_t needed, grown;
     if (__builtin_add_overflow(numbers->count, count, &needed))
         return false;
     if (needed <= numbers->capacity)
         return true;
-    if (wanted > count && !__builtin_add_overflow(numbers->count, wanted, &grown)) {
-        if (set_capacity(numbers, grown))
-            return true;
-        numbers->arena->failure = failure; /* no fault yet: it may do with less */
-    }
-    /* Large blocks grow by remapping: by a quarter, so that little is charged that is not used. */
+    if (__builtin_add_overflow(numbers->count, expected, &expected))
+        expected = 0;
+    /* Large blocks grow without a copy: by a quarter, so that little is charged that has not come. */
     const size_t more = numbers->capacity < (1 << 16) ? numbers->capacity : numbers->capacity / 4;
     if (__builtin_add_overflow(numbers->capacity, more, &grown))
         return false;
+    grown = grown > expected && expected > needed ? expected : grown;
     grown = grown < FIRST_CAPACITY ? FIRST_CAPACITY : grown;
-    return set_capacity(numbers, grown < needed ? needed : grown);
+    return set_capacity(numbers, grown < needed ? needed : grown, expected);
 }
 
 void json_numbers_trim(struct json_numbers *numbers)
 {
     if (numbers->capacity - numbers->count >= TRIM_MIN && numbers->count > 0)
-        set_capacity(numbers, numbers->count); /* a block that cannot shrink stays as it is */
+        set_capacity(numbers, numbers->count, 0); /* a block that cannot shrink stays as it is */
 }
 
 static bool note_minimum(struct json_numbers *numbers)

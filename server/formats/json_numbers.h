@@ -79,7 +79,7 @@ void json_numbers_to_float64(struct json_numbers *numbers);
 /* NUMBERS_INT64: makes INT64_MINs that stand for a negative zero 0: then the integers can be used as they are. */
 void json_numbers_settle_integers(struct json_numbers *numbers);
 
-/* Memory for `count` numbers more; `wanted` more if that can be had. */
-bool json_numbers_reserve(struct json_numbers *numbers, size_t count, size_t wanted);
+/* Memory for `count` numbers more, where `expected` more will probably come: no more is charged than a part of what came. */
+bool json_numbers_reserve(struct json_numbers *numbers, size_t count, size_t expected);
 
 #endif

@@ -306,6 +306,44 @@ static void no_more_is_resident_than_charged(void **state)
     check_size("resident after a trim", resident_pages(again, 8 * MIB), 0);
 }
 
+/* What is expected is not charged; it lies where it will, and pages that were kept are there still. */
+static void what_is_expected_is_not_charged(void **state)
+{
+    (void)state;
+    struct memory_budget budget = {.limit = 64 * MIB};
+    struct arena arena;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    arena_init(&arena, &budget);
+    mapping_trim();
+    for (unsigned round = 0; round < 3; round++) {
+        unsigned char *const block = arena_block_grow(&arena, NULL, 1000, 12 * MIB);
+        check_size("charged at first", arena.charged, page);
+        check_size("resident at first", resident_pages(block, 12 * MIB), round ? 12 * MIB / page : 1);
+        for (size_t bytes = 64 * KIB; bytes <= 12 * MIB; bytes += 64 * KIB) {
+            assert_ptr_equal(arena_block_grow(&arena, block, bytes, 12 * MIB), block);
+            check_size("charged", arena.charged, bytes + page);
+            memset(block + bytes - 64 * KIB, 1, 64 * KIB);
+        }
+        arena_release(&arena);
+        check_size("used", budget.used, 0);
+    }
+    /* The store never holds more than its 32 MiB, what it has lent included. */
+    unsigned char *blocks[6];
+    for (unsigned i = 0; i < 6; i++) {
+        blocks[i] = arena_block(&arena, 10 * MIB);
+        memset(blocks[i], 1, 10 * MIB);
+    }
+    arena_release(&arena);
+    for (unsigned i = 0; i < 6; i++)
+        blocks[i] = arena_block_grow(&arena, NULL, 1000, 10 * MIB);
+    size_t resident = 0;
+    for (unsigned i = 0; i < 6; i++)
+        resident += resident_pages(blocks[i], 10 * MIB);
+    assert_in_range(resident, 20 * MIB / page, 32 * MIB / page + 6);
+    arena_release(&arena);
+    mapping_trim();
+}
+
 /* Past every size at which huge pages, and remapping, come into it. */
 static void growth_by_little_keeps_contents_and_residency(void **state)
 {
@@ -317,7 +355,7 @@ static void growth_by_little_keeps_contents_and_residency(void **state)
         size_t bytes = 0;
         assert_true(mapping_round((i + 1) * STEP, &bytes));
         assert_true(bytes < (i + 1) * STEP + 3 * MIB);
-        assert_true(i == 0 ? mapping_take(&mapping, bytes) : mapping_resize(&mapping, bytes));
+        assert_true(i == 0 ? mapping_take(&mapping, bytes, 0) : mapping_resize(&mapping, bytes));
         check_size("bytes of the mapping", mapping.bytes, bytes);
         fill((unsigned char *)mapping.address + i * STEP, STEP, (unsigned)i);
         if (i % 8 != 7)
@@ -380,6 +418,7 @@ int main(void)
         cmocka_unit_test(tiny_requests_allocate_nothing_in_the_steady_state),
         cmocka_unit_test(what_a_thread_keeps_goes_with_it),
         cmocka_unit_test(no_more_is_resident_than_charged),
+        cmocka_unit_test(what_is_expected_is_not_charged),
         cmocka_unit_test(growth_by_little_keeps_contents_and_residency),
         cmocka_unit_test(the_ceiling_holds_among_threads),
     };
