@@ -161,7 +161,9 @@ static void nesting(void **state)
          "not-a-number|ragged-array|shape-mismatch|invalid-value"},
         {"100,000 in another member", "{'input':[1],'kernel':[1],'mode':", "}", 100000, 400, "malformed-json"},
         {"66 in an unknown member", "{'input':[1],'kernel':[1],'foo':", "}", 66, 400, "malformed-json"},
-        {"60 in an unknown member", "{'input':[1],'kernel':[1],'foo':", "}", 60, 422, "unknown-member"},
+        {"64 with the request itself", "{'input':[1],'kernel':[1],'foo':", "}", 63, 422, "unknown-member"},
+        {"65 with the request itself", "{'input':[1],'kernel':[1],'foo':", "}", 64, 400, "malformed-json"},
+        {"65, and a fault of syntax", "{'input':[1],'kernel':[1],'foo':", "", 64, 400, "malformed-json"},
         {"100,000 as the whole", "", "", 100000, 400, "malformed-json"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
