@@ -93,6 +93,7 @@ SLOTS_INLINE const char *fill_batch(struct number_batch *batch, struct number_re
     struct block block;
     *stop = STOP_BATCH;
     batch->exponents = false;
+    batch->most = 0;
     for (; *stop == STOP_BATCH && at <= last; at += block.bytes) {
         if (!find_numbers(&block, at) || (only_integers && (block.points_alone | block.exponents))) {
             *stop = STOP_RUN;

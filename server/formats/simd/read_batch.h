@@ -30,6 +30,7 @@ struct number_batch {
     unsigned char gaps[NUMBER_BATCH + NUMBER_BATCH_SPARE];
     const char *at; /* where its first block begins: behind the number before it */
     size_t count;
+    unsigned most; /* numbers in one block */
     enum number_width width;
     bool points; /* some number has one */
     bool exponents; /* some number has one: then each one's text, at most its last four bytes, zeros elsewhere */

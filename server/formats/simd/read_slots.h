@@ -169,7 +169,7 @@ SLOTS_INLINE void put_one(struct number_batch *batch, size_t index, const char *
     }
 }
 
-static const unsigned numbers_at_once[] = {8, 4, 3, 3};
+static const unsigned numbers_at_once[] = {1, 1, 3, 3};
 
 SLOTS_INLINE void put_digits(struct number_batch *batch, size_t count, const char *at, const struct block *block,
                              enum number_width width)
@@ -177,7 +177,11 @@ SLOTS_INLINE void put_digits(struct number_batch *batch, size_t count, const cha
     const unsigned at_once = numbers_at_once[width];
     struct places places = {block->starts, width == NUMBER_WIDTH_4 ? block->digit_ends : block->points,
                             block->digit_ends};
-    for (unsigned done = 0; done < block->count; done += at_once) {
+    /* Of short numbers as many as the fullest block of the batch had. */
+    if (width <= NUMBER_WIDTH_8 && batch->most < block->count)
+        batch->most = block->count;
+    const unsigned most = width <= NUMBER_WIDTH_8 ? batch->most : block->count;
+    for (unsigned done = 0; done < most; done += at_once) {
         for (unsigned i = 0; i < at_once; i++)
             put_one(batch, count + done + i, at, next_place(&places), width);
     }
