@@ -132,7 +132,14 @@ $(CHECK_SIMD:%=$(BUILD)/%): %: %.o $(BUILD)/libconvolve.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
 
-tests: $(TESTS:%=$(BUILD)/%) $(CHECK_SIMD:%=$(BUILD)/%) $(BUILD)/convolved
+# Preloaded into the daemon by tests/http/faults_test.
+FAILING_MALLOC := $(BUILD)/tests/faults/failing_malloc.so
+$(FAILING_MALLOC): tests/faults/failing_malloc.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(filter-out $(SANITIZE_FLAGS),$(CFLAGS_ALL)) -shared -o $@ $<
+
+tests: $(FAILING_MALLOC) $(TESTS:%=$(BUILD)/%) $(CHECK_SIMD:%=$(BUILD)/%) $(BUILD)/convolved
 
 # How much longer than on its own everything may take: sanitizers are slow.
 export TEST_SLOWNESS ?= $(if $(SANITIZE),5,1)

@@ -10,7 +10,7 @@
 #include "server/media.h"
 
 /* How much of a body that is too large is read to throw it away, so that the caller can finish writing and read the answer. */
-enum { WASTE_BYTES_MAX = 16 << 20 };
+enum { WASTE_BYTES_MAX = 16 << 20, SMALL_BODY_BYTES = 32 << 10 };
 
 uint64_t exchange_body_max(const struct exchange *exchange)
 {
@@ -40,6 +40,19 @@ static bool check_length(struct exchange *exchange, const struct config *config,
     error->allowed = config->max_body_bytes;
     error->requested = exchange->framing.length;
     return false;
+}
+
+/* Where the memory is not there that a body will probably take, it is refused before it holds any; or many would each get a part
+ * of what they need, and none the whole. What is small finds room in what others leave. */
+static bool check_room(const struct exchange *exchange, struct convolve_error *error)
+{
+    const struct memory_budget *budget = &exchange->request.daemon->budget;
+    const size_t limit = atomic_load_explicit(&budget->limit, memory_order_relaxed);
+    const size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    const uint64_t length = exchange->framing.chunked ? UINT64_MAX : exchange->framing.length;
+    const uint64_t need = length < limit / 4 ? 2 * length : limit / 2;
+    return length <= SMALL_BODY_BYTES || used + need <= limit ||
+           convolve_fail(error, "overloaded", "", "other requests hold the memory that this one may need; try again");
 }
 
 static bool check_rate(struct exchange *exchange, const struct config *config, uint64_t key,
@@ -149,6 +162,8 @@ bool exchange_admit(struct exchange *exchange, bool *at_once)
         return true;
     if (!is_open && request->arena.budget != &request->daemon->budget)
         return convolve_fail(error, "overloaded", "", "other requests hold all memory; try again in a moment");
+    if ((flags & ENDPOINT_COMPUTE) != 0 && !check_room(exchange, error))
+        return false;
     request->endpoint = exchange->match.route->endpoint;
     if (request->media.gzip && !exchange_unpack(exchange, error))
         return false;

@@ -116,11 +116,15 @@ static void *request_begins(void *context, const char *target, struct MHD_Connec
 
 /* The status for the log; 0: nothing that could be called a request. `library_status` is that of whatever answer the library had
  * in hand, ours or its own. */
-static unsigned status_of(const struct exchange *exchange, bool complete, const struct connection *connection,
-                          unsigned library_status)
+static unsigned status_of(const struct exchange *exchange, enum MHD_RequestTerminationCode reason,
+                          const struct connection *connection, unsigned library_status)
 {
+    /* The library may see a caller leave before the watch thread does. */
+    const bool left = connection->gone || reason == MHD_REQUEST_TERMINATED_WITH_ERROR ||
+                      reason == MHD_REQUEST_TERMINATED_READ_ERROR || reason == MHD_REQUEST_TERMINATED_CLIENT_ABORT;
     if (exchange->answered)
-        return complete || connection->cut || !connection->gone ? exchange->request.status : 499;
+        return reason == MHD_REQUEST_TERMINATED_COMPLETED_OK || connection->cut || !left ? exchange->request.status
+                                                                                         : 499;
     if (connection->cut_status != 0)
         return connection->cut_status;
     if (library_status != 0)
@@ -141,8 +145,7 @@ static void request_ends(void *context, struct MHD_Connection *library, void **s
     struct connection *connection = exchange->connection;
     struct request *request = &exchange->request;
     pthread_mutex_lock(&connection->lock);
-    request->status = status_of(exchange, reason == MHD_REQUEST_TERMINATED_COMPLETED_OK, connection,
-                                info != NULL ? info->http_status : 0);
+    request->status = status_of(exchange, reason, connection, info != NULL ? info->http_status : 0);
     connection->phase = PHASE_WAITING;
     connection->since_ns = request->ended_ns = clock_now_ns();
     connection->began_ns = connection->look_ns = 0;

@@ -213,31 +213,47 @@ static void stream_freed(void *context)
     exchange_drop(((struct stream *)context)->exchange); /* halves that are still being written hold it too */
 }
 
-struct MHD_Response *stream_open(struct exchange *exchange)
+/* Room for both halves, and for the length of each of their pieces. */
+static bool halves_take(struct stream *stream, struct arena *arena, size_t per_half)
 {
-    struct arena *arena = &exchange->request.arena;
-    const struct response_stream *source = &exchange->response.stream;
-    struct stream *stream = arena_alloc(arena, sizeof *stream);
-    size_t per_half = source->piece_bytes_max > 0 ? HALF_BYTES / source->piece_bytes_max : 1, bytes;
-
-    if (per_half > (size_t)PIECES_PER_THREAD * exchange->request.daemon->threads)
-        per_half = (size_t)PIECES_PER_THREAD * exchange->request.daemon->threads;
-    if (per_half < 1)
-        per_half = 1;
-    if (stream == NULL || __builtin_mul_overflow(per_half, source->piece_bytes_max, &bytes))
-        return NULL;
-    memset(stream, 0, sizeof *stream);
-    stream->exchange = exchange;
-    stream->source = *source;
-    stream->per_half = per_half;
+    size_t bytes;
+    if (__builtin_mul_overflow(per_half, stream->source.piece_bytes_max, &bytes))
+        return false;
     for (size_t i = 0; i < 2; i++) {
         struct half *half = &stream->halves[i];
         half->stream = stream;
         half->room = arena_block(arena, bytes);
         half->bytes = arena_alloc(arena, per_half * sizeof *half->bytes);
-        if (half->room == NULL || half->bytes == NULL)
-            return NULL;
+        if (half->room != NULL && half->bytes != NULL)
+            continue;
+        for (size_t k = 0; k <= i; k++)
+            arena_block_free(arena, stream->halves[k].room);
+        return false;
     }
+    stream->per_half = per_half;
+    return true;
+}
+
+struct MHD_Response *stream_open(struct exchange *exchange)
+{
+    struct arena *arena = &exchange->request.arena;
+    const struct response_stream *source = &exchange->response.stream;
+    struct stream *stream = arena_alloc(arena, sizeof *stream);
+    size_t per_half = source->piece_bytes_max > 0 ? HALF_BYTES / source->piece_bytes_max : 1;
+
+    if (per_half > (size_t)PIECES_PER_THREAD * exchange->request.daemon->threads)
+        per_half = (size_t)PIECES_PER_THREAD * exchange->request.daemon->threads;
+    if (per_half < 1)
+        per_half = 1;
+    if (stream == NULL)
+        return NULL;
+    memset(stream, 0, sizeof *stream);
+    stream->exchange = exchange;
+    stream->source = *source;
+    while (!halves_take(stream, arena,
+                        per_half)) /* where memory is short a result that is there is sent by less at a time */
+        if ((per_half /= 2) == 0)
+            return NULL;
     struct MHD_Response *made = NULL;
     exchange_hold(exchange);
     pthread_mutex_init(&stream->lock, NULL);

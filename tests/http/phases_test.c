@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* Wherever a request has got to, its deadline answers it within 100 ms and a caller who hangs up frees what it held within 100 ms:
+ * for each method, at several places of the way. Tensors are zeros in base64, which are soon made and soon read. */
+#include "tests/http/beside.h"
+#include "tests/http/slow.h"
+
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static const char *zeros(const char *shape, size_t floats)
+{
+    const size_t bytes = 4 * floats, digits = (bytes + 2) / 3 * 4, padding = (3 - bytes % 3) % 3;
+    char *text = text_room(digits + strlen(shape) + 64);
+    char *at = text + sprintf(text, "{\"shape\":%s,\"dtype\":\"float32\",\"base64\":\"", shape);
+    memset(at, 'A', digits);
+    memset(at + digits - padding, '=', padding);
+    strcpy(at + digits, "\"}");
+    return text;
+}
+
+struct work {
+    const char *name, *path;
+    const char *body; /* with one %s where a member may be put */
+};
+
+static struct work works[9];
+static size_t work_count;
+
+static void add_work(const char *name, const char *path, const char *body)
+{
+    works[work_count++] = (struct work){name, path, body};
+}
+
+/* About a tenth of a second of work each. */
+static void make_works(void)
+{
+    const char *plane = zeros("[1000,1000]", 1000 * 1000), *line = zeros("[1000000]", 1000000);
+    const char *image = zeros("[16,200,200]", 16 * 200 * 200);
+    work_count = 0;
+    add_work("direct", "/v1/correlate",
+             textf("{%%s\"input\":%s,\"kernel\":%s,\"method\":\"direct\"}", plane, zeros("[31,31]", 31 * 31)));
+    add_work("direct, int64", "/v1/convolve",
+             textf("{%%s\"dtype\":\"int64\",\"input\":%s,\"kernel\":%s,\"method\":\"direct\"}", plane,
+                   zeros("[11,11]", 121)));
+    add_work("separable", "/v1/convolve",
+             textf("{%%s\"input\":%s,\"kernel\":{\"name\":\"gaussian\",\"sigma\":40},\"mode\":\"same\",\"method\":"
+                   "\"separable\"}",
+                   plane));
+    add_work("fft", "/v1/convolve",
+             textf("{%%s\"input\":%s,\"kernel\":%s,\"method\":\"fft\"}", plane, zeros("[200,200]", 200 * 200)));
+    add_work(
+        "overlap_add", "/v1/convolve",
+        textf("{%%s\"dtype\":\"float64\",\"input\":%s,\"kernel\":%s,\"padding\":1000000,\"method\":\"overlap_add\"}",
+              line, zeros("[3000]", 3000)));
+    add_work("conv", "/v1/conv",
+             textf("{%%s\"input\":%s,\"weight\":%s,\"padding\":3}", image, zeros("[16,16,7,7]", 16 * 16 * 49)));
+    add_work("conv_transpose", "/v1/conv_transpose",
+             textf("{%%s\"input\":%s,\"weight\":%s,\"stride\":2}", image, zeros("[16,16,7,7]", 16 * 16 * 49)));
+    add_work("conv_backward_input", "/v1/conv_backward_input",
+             textf("{%%s\"grad_output\":%s,\"weight\":%s,\"input_shape\":[16,200,200],\"padding\":3}", image,
+                   zeros("[16,16,7,7]", 16 * 16 * 49)));
+    add_work("conv_backward_weight", "/v1/conv_backward_weight",
+             textf("{%%s\"grad_output\":%s,\"input\":%s,\"weight_shape\":[16,16,7,7],\"padding\":3}", image, image));
+}
+
+static const char *request_of(const struct work *work, const char *member)
+{
+    const char *at = strstr(work->body, "%s");
+    return post_of(work->path, textf("%.*s%s%s", (int)(at - work->body), work->body, member, at + 2));
+}
+
+/* Milliseconds from the last byte sent to the first of the answer; the answer is read where `answer` is given. */
+static double first_byte(int fd, const char *request, struct answer *answer)
+{
+    raw_send_text(fd, request);
+    const double start = now_ms();
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    poll(&poll_fd, 1, (int)(20000 * slowness()));
+    const double taken = now_ms() - start;
+    if (answer)
+        *answer = raw_read_answer(fd, false);
+    return taken;
+}
+
+/* What the daemon takes from the last byte to the first of the answer. */
+static double whole_ms(struct child *child, const struct work *work)
+{
+    int fd = raw_open(child);
+    struct answer answer;
+    const double taken = first_byte(fd, request_of(work, ""), &answer);
+    close(fd);
+    check_number(work->name, "status", answer.status, 200);
+
+    return taken;
+}
+
+static void deadlines(void **state)
+{
+    (void)state;
+    struct child *child = child_start(LIST("--threads", "1"), NULL, NULL);
+    make_works();
+    for (size_t i = 0; i < work_count; i++) {
+        const double whole = whole_ms(child, &works[i]);
+        for (int tenth = 1; tenth <= 7; tenth += 3) {
+            const int timeout = (int)(whole * tenth / 10) + 1;
+            const char *name = textf("%s, %d of %.0f ms", works[i].name, timeout, whole);
+            int fd = raw_open(child);
+            struct answer answer;
+            const double taken = first_byte(fd, request_of(&works[i], textf("\"timeout_ms\":%d,", timeout)), &answer);
+            if (answer.status == 504)
+                check_problem_in(name, &answer, 504, "deadline-exceeded", ANY_POINTER, NO_OFFSET, NULL);
+            else if (answer.status != 200 || tenth == 1) /* the second time it may be quicker than the first */
+                complain(name, "status %ld", answer.status);
+            if (taken > timeout + 100 * slowness())
+                complain(name, "the answer began after %.0f ms", taken);
+            const double start = now_ms();
+            check_output(child, name, "/v1/convolve", "{'input':[1],'kernel':[1],'padding':[[0,30000]],'stride':30001}",
+                         "[1]");
+            if (now_ms() - start > 100 * slowness())
+                complain(name, "the worker was busy for %.0f ms more", now_ms() - start);
+            close(fd);
+        }
+    }
+    check_number("deadlines", "exit status", child_stop(child), 0);
+}
+
+/* What is queued behind a long one is answered at its own deadline too. */
+static void deadlines_in_the_queue(void **state)
+{
+    (void)state;
+    struct child *child = child_start(LIST("--threads", "1"), NULL, NULL);
+    const char *request = slow_request(child, 1500, ""), *hasty = slow_request(child, 1500, "'timeout_ms':100,");
+    int busy = raw_open(child), fd = raw_open(child);
+    struct answer answer;
+    raw_send_text(busy, request);
+    usleep(50000);
+    const double taken = first_byte(fd, hasty, &answer);
+    check_problem_in("queued", &answer, 504, "deadline-exceeded", ANY_POINTER, NO_OFFSET, NULL);
+    if (taken > 100 + 100 * slowness())
+        complain("queued", "the answer began after %.0f ms", taken);
+    close(busy);
+    close(fd);
+    check_number("queued", "exit status", child_stop(child), 0);
+}
+
+static void check_freed(const char *name, struct child *child, double cancelled)
+{
+    const double start = now_ms();
+    double taken = 0, now = cancelled, depth = 1;
+    while (taken < 3000 * slowness() && (now <= cancelled || depth > 0)) {
+        usleep(2000);
+        now = metric_of(child, "convolved_cancelled_total");
+        depth = metric_of(child, "convolved_queue_depth");
+        taken = now_ms() - start;
+    }
+    check_number(name, "convolved_cancelled_total", (long long)now, (long long)cancelled + 1);
+    if (taken > 100 * slowness())
+        complain(name, "freed after %.0f ms", taken);
+}
+
+static void hang_ups(void **state)
+{
+    (void)state;
+    struct child *child = child_start(LIST("--threads", "1"), NULL, NULL);
+    make_works();
+    for (size_t i = 0; i < work_count; i++) {
+        const double whole = whole_ms(child, &works[i]);
+        for (int tenth = 1; tenth <= 7; tenth += 3) {
+            const char *name = textf("%s, after %.0f of %.0f ms", works[i].name, whole * tenth / 10, whole);
+            const double cancelled = metric_of(child, "convolved_cancelled_total");
+            int fd = raw_open(child);
+            raw_send_text(fd, request_of(&works[i], ""));
+            usleep((useconds_t)(whole * tenth * 100));
+            struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+            const bool answered = poll(&poll_fd, 1, 0) > 0; /* quicker than the first time */
+            close(fd);
+            if (!answered)
+                check_freed(name, child, cancelled);
+        }
+    }
+    check_holds("hang-ups", "log", strstr(child_log(child), "status=499"), "status=499");
+    check_number("hang-ups", "exit status", child_stop(child), 0);
+}
+
+/* In the body, in the queue, and while an answer is written and sent. */
+static void hang_ups_elsewhere(void **state)
+{
+    (void)state;
+    struct child *child = child_start(LIST("--threads", "1"), NULL, NULL);
+    double cancelled = metric_of(child, "convolved_cancelled_total");
+    int fd = raw_open(child);
+    raw_send_text(fd, "POST /v1/convolve HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n{\"input\":[1,2,3");
+    usleep(50000);
+    close(fd);
+    check_freed("in the body", child, cancelled);
+
+    const char *request = slow_request(child, 3000, "");
+    int busy = raw_open(child);
+    raw_send_text(busy, request);
+    usleep(50000);
+    fd = raw_open(child);
+    raw_send_text(fd, request);
+    usleep(50000);
+    cancelled = metric_of(child, "convolved_cancelled_total");
+    close(fd);
+    const double start = now_ms();
+    while (metric_of(child, "convolved_cancelled_total") <= cancelled && now_ms() < start + 3000 * slowness())
+        usleep(2000);
+    if (now_ms() - start > 100 * slowness())
+        complain("in the queue", "freed after %.0f ms", now_ms() - start);
+    cancelled = metric_of(child, "convolved_cancelled_total");
+    close(busy);
+    check_freed("at work", child, cancelled);
+
+    static const char body[] = "{\"input\":[1],\"kernel\":[1],\"padding\":3000000,\"fillvalue\":0.123456789}";
+    for (int wait = 0; wait < 2; wait++) { /* while it is written; while nobody reads */
+        char bytes[1000];
+        cancelled = metric_of(child, "convolved_cancelled_total");
+        fd = raw_open(child);
+        raw_send_text(fd, post_of("/v1/correlate", body));
+        check_number("the beginning of an answer", "bytes", recv(fd, bytes, sizeof bytes, MSG_WAITALL), sizeof bytes);
+        if (wait)
+            usleep(300000);
+        close(fd);
+        check_freed(wait ? "in an answer that nobody takes" : "in an answer", child, cancelled);
+    }
+    check_number("hang-ups", "exit status", child_stop(child), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        HTTP_TEST(deadlines),
+        HTTP_TEST(deadlines_in_the_queue),
+        HTTP_TEST(hang_ups),
+        HTTP_TEST(hang_ups_elsewhere),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
