@@ -404,6 +404,12 @@ static void the_queue_has_a_depth(void **state)
         check_count("is queued", pool_submit(pool, &jobs[i]->job), i < 3);
     }
     check_count("queued", pool_queued(pool), 3);
+    struct watched *follower = watched_create(pool, 1, 1); /* of a request that was admitted: it is not counted */
+    follower->job.follows = true;
+    assert_true(pool_submit(pool, &follower->job));
+    check_count("queued beside a follower", pool_queued(pool), 3);
+    check_count("follower", watched_wait("follower", follower), JOB_COMPLETE);
+    watched_destroy(follower);
     for (size_t i = 0; i < 3; i++)
         check_count("job", watched_wait("job", jobs[i]), JOB_COMPLETE);
     assert_true(pool_submit(pool, &jobs[3]->job));
