@@ -21,7 +21,8 @@
 
 /* Silence that a connection beyond the limits is allowed; how long a byte that came just before a phase began may look as
  * though it came after (the kernel's clock ticks coarsely); in a drain, how long bytes may be on their way before a request
- * counts as half received; silence that a connection is allowed whose memory others need, and how many are not charged. */
+ * counts as half received; silence that a connection is allowed whose memory others need, and how many are not charged; how long
+ * what a caller sent before the end may take to be noticed. */
 enum {
     UNCOUNTED_SILENCE_MS = 1000,
     CLOCK_SLACK_MS = 12,
@@ -30,6 +31,7 @@ enum {
     LINGER_MS = 2000,
     PRESSED_SILENCE_MS = 1000,
     KEPT_FREE_MAX = 256,
+    GONE_MS = 100,
     LINGER_BYTES = 16 << 20
 };
 
@@ -319,6 +321,10 @@ uint64_t connection_look_every_ns(const struct config *config)
 static void judge_waiting(struct connection *connection, const struct config *config, uint64_t now)
 {
     const uint64_t idle = ms(config->idle_timeout_ms), whole = ms(config->request_timeout_ms);
+    if (connection->gone && now - connection->since_ns >= ms(GONE_MS)) {
+        connection_cut(connection, NULL); /* the library does not look again when a request and the end came as one */
+        return;
+    }
     if (now < connection->look_ns)
         return;
     connection->look_ns = now + connection_look_every_ns(config);
