@@ -15,17 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TILES_MAX = 64 }; /* of a stage of a staged job, but for the last, which may sum directly */
-
-/* What the stages of a staged job hand on. */
-struct fft_shared {
-    struct fft_judgement judgement;
-    struct fft_judgement parts[TILES_MAX]; /* facts of the tiles that gather */
-    size_t spectrum_slice; /* whose spectrum there is, SIZE_MAX at first, ... */
-    bool spectrum_single; /* ... and of which type */
-    bool spectrum_wanted;
-};
-
 /* ---- Sizes ------------------------------------------------------------------------------------------------------------ */
 
 static size_t most(size_t a, size_t b)
@@ -38,23 +27,11 @@ static size_t divide_up(size_t a, size_t b)
     return a / b + (a % b != 0);
 }
 
-/* Tables of one type: a part for each dimension, then the turns of a split one. */
-static bool tables_bytes(const struct fft_layout *layout, bool single, size_t *bytes)
-{
-    const size_t real = single ? sizeof(float) : sizeof(double), width = fft_width(single);
-    for (unsigned i = layout->mode == FFT_ROWS ? 1 : 0; i < layout->dims; i++)
-        if (!plan_size_add(bytes, fft_turns_count(layout->dim[i]), real))
-            return false;
-    return !layout->split ||
-           plan_size_add(
-               bytes, divide_up(layout->rows, width) * 2 * width * (layout->coarse_count + layout->fine_count), real);
-}
-
 static bool state_bytes(const struct fft_layout *layout, size_t *bytes)
 {
     *bytes = 0;
     return plan_size_add(bytes, 1, sizeof(struct fft_state)) &&
-           (!layout->single || tables_bytes(layout, true, bytes)) && tables_bytes(layout, false, bytes) &&
+           (!layout->single || fft_tables_bytes(layout, true, bytes)) && fft_tables_bytes(layout, false, bytes) &&
            (!layout->complex || plan_size_add(bytes, 2 * layout->axis[layout->row].taps, sizeof(ptrdiff_t)));
 }
 
@@ -72,7 +49,7 @@ static size_t spectra_bytes(const struct fft_layout *layout)
 static bool scratch_bytes(const struct fft_layout *layout, size_t *bytes)
 {
     return plan_size_add(bytes, layout->tap_slices, sizeof(struct fft_taps)) &&
-           (!layout->staged || (plan_size_add(bytes, 1, sizeof(struct fft_shared)) && arrays_bytes(layout, bytes))) &&
+           (!layout->staged || (plan_size_add(bytes, 1, fft_shared_bytes()) && arrays_bytes(layout, bytes))) &&
            plan_size_add(bytes, layout->staged ? 1 : layout->tap_slices, spectra_bytes(layout));
 }
 
@@ -132,94 +109,12 @@ static struct parts take_parts(const struct fft_state *state, void *scratch)
     plan_scratch_take(&cursor, state->facts.sizes.scratch_bytes, 1);
     parts.taps = plan_scratch_take(&cursor, layout->tap_slices, sizeof(struct fft_taps));
     if (layout->staged) {
-        parts.shared = plan_scratch_take(&cursor, 1, sizeof(struct fft_shared));
+        parts.shared = plan_scratch_take(&cursor, 1, fft_shared_bytes());
         parts.arrays = plan_scratch_take(&cursor, layout->cells, sizeof(double));
         plan_scratch_take(&cursor, layout->cells, sizeof(double));
     }
     parts.spectra = cursor;
     return parts;
-}
-
-/* ---- Stages of a staged job ------------------------------------------------------------------------------------------- */
-
-enum step_kind {
-    STEP_LOOK,
-    STEP_JUDGE,
-    STEP_PLACE,
-    STEP_TAP_COLUMNS,
-    STEP_TAP_GROUPS,
-    STEP_GATHER,
-    STEP_COLUMNS,
-    STEP_GROUPS,
-    STEP_BACK,
-    STEP_EMIT,
-    STEP_WINDOWS
-};
-
-struct step {
-    enum step_kind kind;
-    unsigned dim;
-};
-
-static unsigned steps_of_job(const struct fft_layout *layout)
-{
-    return 8 + 3 * (layout->dims - 1);
-}
-
-static struct step step_at(const struct fft_layout *layout, unsigned number)
-{
-    const unsigned columns = layout->dims - 1;
-    const struct {
-        enum step_kind kind;
-        unsigned count;
-    } steps[] = {{STEP_LOOK, 1},       {STEP_JUDGE, 1},  {STEP_PLACE, 1},         {STEP_TAP_COLUMNS, columns},
-                 {STEP_TAP_GROUPS, 1}, {STEP_GATHER, 1}, {STEP_COLUMNS, columns}, {STEP_GROUPS, 1},
-                 {STEP_BACK, columns}, {STEP_EMIT, 1},   {STEP_WINDOWS, 1}};
-    for (unsigned i = 0;; i++) {
-        assert(i < sizeof steps / sizeof steps[0]);
-        if (number < steps[i].count)
-            return (struct step){steps[i].kind, steps[i].kind == STEP_BACK ? columns - 1 - number : number};
-        number -= steps[i].count;
-    }
-}
-
-static size_t step_items(const struct fft_layout *layout, struct step step)
-{
-    switch (step.kind) {
-    case STEP_JUDGE:
-    case STEP_PLACE:
-    case STEP_WINDOWS:
-        return 1;
-    case STEP_LOOK:
-    case STEP_GATHER:
-        return layout->rows;
-    case STEP_TAP_COLUMNS:
-    case STEP_COLUMNS:
-    case STEP_BACK:
-        return fft_column_items(layout, step.dim);
-    case STEP_TAP_GROUPS:
-        return fft_group_items(layout, false);
-    case STEP_GROUPS:
-        return fft_group_items(layout, layout->single);
-    case STEP_EMIT:
-        return fft_emit_items(layout);
-    }
-    return 1;
-}
-
-/* Tiles of as many items each; of outputs so few that they could be summed directly. */
-static size_t items_of_tile(const struct fft_layout *layout, struct step step)
-{
-    const size_t items = step_items(layout, step), share = divide_up(items, TILES_MAX);
-    if (step.kind != STEP_EMIT)
-        return share;
-    const double terms = (double)layout->piece * (double)layout->tap_count;
-    return terms * (double)share < 0x1p24 ? share : terms < 0x1p24 ? (size_t)(0x1p24 / terms) : 1;
-}
-
-static size_t step_tiles(const struct fft_layout *layout, struct step step)
-{
-    return divide_up(step_items(layout, step), items_of_tile(layout, step));
 }
 
 /* ---- Creation --------------------------------------------------------------------------------------------------------- */
@@ -244,7 +139,7 @@ static bool measure(const struct convolve_spec *spec, const struct geometry *geo
     if (!fft_layout_derive(&layout, spec->dtype, spec->boundary, geometry, method) ||
         !direct_method.measure(spec, geometry, &facts))
         return false;
-    if (layout.staged && layout.job_count > (INT_MAX - 2) / steps_of_job(&layout))
+    if (layout.staged && layout.job_count > (INT_MAX - 2) / fft_steps_of_job(&layout))
         return false;
     return state_bytes(&layout, &sizes->plan_bytes) && plan_size_add(&sizes->plan_bytes, facts.plan_bytes, 1) &&
            plan_size_add(&sizes->scratch_bytes, facts.scratch_bytes, 1) &&
@@ -262,56 +157,14 @@ static bool overlap_add_measure(const struct convolve_spec *spec, const struct g
     return measure(spec, geometry, sizes, CONVOLVE_OVERLAP_ADD);
 }
 
-/* Row k1 of a split transform holds frequency k1' (its digits reversed): element i is turned by e^(-2 pi i k1' i / length). */
-static void fill_turns(const struct fft_layout *layout, struct fft_tables *tables, bool single)
-{
-    const size_t width = fft_width(single), length = layout->dim[0] * layout->dim[1], rows = layout->dim[0];
-    for (size_t k = 0; k < divide_up(rows, width) * width; k++) {
-        const size_t place = k < rows ? fft_place(&tables->fft[0], k) : k;
-        const size_t group = place / width, lane = place % width;
-        const size_t elements = layout->coarse_count + layout->fine_count, frequency = k < rows ? k : 0;
-        for (size_t i = 0; i < elements; i++) {
-            const size_t index = i < layout->coarse_count ? i * layout->fine_count : i - layout->coarse_count;
-            const struct fft_root root = fft_root(frequency * index % length, length);
-            const size_t at = (group * elements + i) * 2 * width + lane;
-            if (single) {
-                ((float *)tables->turns)[at] = (float)root.re;
-                ((float *)tables->turns)[at + width] = (float)root.im;
-            } else {
-                ((double *)tables->turns)[at] = root.re;
-                ((double *)tables->turns)[at + width] = root.im;
-            }
-        }
-    }
-}
-
-/* See fft_promises.c. A turn is by the product of two rounded roots: 2 * 0.73 + 2.3 and 2.3 for the product with it. */
-static void fill_tables(const struct fft_state *state, struct fft_tables *tables, bool single, unsigned char **cursor)
-{
-    const struct fft_layout *layout = &state->layout;
-    const size_t real = single ? sizeof(float) : sizeof(double), width = fft_width(single);
-    double units = layout->split ? 6.1 * 1.1 : 0;
-    for (unsigned i = layout->mode == FFT_ROWS ? 1 : 0; i < layout->dims; i++) {
-        void *const turns = plan_scratch_take(cursor, fft_turns_count(layout->dim[i]), real);
-        fft_fill(&tables->fft[i], layout->dim[i], state->facts.routines, single, turns);
-        units += fft_error_units(&tables->fft[i]);
-    }
-    if (layout->split) {
-        tables->turns = plan_scratch_take(
-            cursor, divide_up(layout->rows, width) * 2 * width * (layout->coarse_count + layout->fine_count), real);
-        fill_turns(layout, tables, single);
-    }
-    tables->units = 2 * units + 3.3 * 1.1;
-}
-
 static void fill_state(struct fft_state *state)
 {
     const struct fft_layout *layout = &state->layout;
     unsigned char *cursor = (unsigned char *)state;
     plan_scratch_take(&cursor, 1, sizeof *state);
     if (layout->single)
-        fill_tables(state, &state->single, true, &cursor);
-    fill_tables(state, &state->twice, false, &cursor);
+        fft_fill_tables(state, &state->single, true, &cursor);
+    fft_fill_tables(state, &state->twice, false, &cursor);
     state->spectrum_units = layout->split ? 6.1 * 1.1 : 0;
     for (unsigned i = layout->mode == FFT_ROWS ? 1 : 0; i < layout->dims; i++)
         state->spectrum_units += fft_path_error_units(&state->twice.fft[i]);
@@ -424,7 +277,7 @@ static void taps_tile(const struct convolve_plan *plan, const struct convolve_ru
     fft_scan_taps(&job);
     if (layout->staged) {
         if (tile == 0)
-            parts.shared->spectrum_slice = SIZE_MAX;
+            fft_begin_shared(parts.shared);
         return;
     }
     job.spectra = parts.spectra + tile * spectra_bytes(layout);
@@ -444,103 +297,12 @@ static void jobs_tile(const struct convolve_plan *plan, const struct convolve_ru
     }
 }
 
-/* ---- Staged jobs ------------------------------------------------------------------------------------------------------ */
-
-static void join_facts(struct fft_judgement *into, const struct fft_judgement *part)
-{
-    into->facts.most = fmax(into->facts.most, part->facts.most);
-    into->facts.least = fmin(into->facts.least, part->facts.least);
-    into->facts.zeros += part->facts.zeros;
-    into->facts.fractional |= part->facts.fractional;
-    into->facts.nonfinite |= part->facts.nonfinite;
-    into->constant_zeros += part->constant_zeros;
-}
-
-/* Joins the facts and judges; then the spectrum may have to be made (again). */
-static void judge_step(struct fft_job *job, struct fft_shared *shared)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    const size_t tiles = step_tiles(layout, (struct step){STEP_LOOK, 0});
-    job->judgement = (struct fft_judgement){0};
-    for (size_t i = 0; i < tiles; i++)
-        join_facts(&job->judgement, &shared->parts[i]);
-    fft_judge(job);
-    shared->judgement = job->judgement;
-    const bool single = fft_in_single(job);
-    shared->spectrum_wanted = job->judgement.verdict != FFT_DIRECT &&
-                              (shared->spectrum_slice != job->tap_slice || shared->spectrum_single != single);
-    if (shared->spectrum_wanted) {
-        shared->spectrum_slice = job->tap_slice;
-        shared->spectrum_single = single;
-    }
-}
-
-static void transform_step(struct fft_job *job, const struct fft_shared *shared, struct step step, size_t first,
-                           size_t end)
-{
-    const bool single = fft_in_single(job),
-               taps = step.kind == STEP_PLACE || step.kind == STEP_TAP_COLUMNS || step.kind == STEP_TAP_GROUPS;
-    if (job->judgement.verdict == FFT_DIRECT || (taps && !shared->spectrum_wanted))
-        return;
-    fft_use_spectrum(job, single);
-    switch (step.kind) {
-    case STEP_PLACE:
-        fft_place_taps(job);
-        break;
-    case STEP_TAP_COLUMNS:
-        fft_columns(job, false, step.dim, false, first, end);
-        break;
-    case STEP_TAP_GROUPS:
-        fft_tap_groups(job, single, first, end);
-        break;
-    case STEP_GATHER:
-        fft_gather(job, false, first, end);
-        break;
-    case STEP_COLUMNS:
-    case STEP_BACK:
-        fft_columns(job, single, step.dim, step.kind == STEP_BACK, first, end);
-        break;
-    case STEP_GROUPS:
-        fft_groups(job, first, end);
-        break;
-    default:
-        break;
-    }
-}
-
-static void staged_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t number,
-                        struct step step, size_t tile, void *tile_scratch)
+static void staged_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned number, size_t tile,
+                        void *tile_scratch)
 {
     struct fft_job job = begin_job(plan, run, tile_scratch);
-    const struct fft_layout *layout = &job.state->layout;
-    struct fft_shared *const shared = take_parts(job.state, run->scratch).shared;
-    size_t items = step_items(layout, step), each = items_of_tile(layout, step);
-    if (!place_job(&job, number))
-        return;
-    if (step.kind == STEP_GROUPS && shared->judgement.verdict == FFT_ROUND && layout->single) {
-        /* Groups of doubles are half as wide; the tiles are those of floats. */
-        items = fft_group_items(layout, false);
-        each *= 2;
-    }
-    const size_t first = tile * each < items ? tile * each : items, end = items - first < each ? items : first + each;
-    if (step.kind == STEP_LOOK) {
-        fft_gather(&job, true, first, end);
-        shared->parts[tile] = job.judgement;
-        return;
-    }
-    if (step.kind == STEP_JUDGE) {
-        judge_step(&job, shared);
-        return;
-    }
-    job.judgement = shared->judgement;
-    if (step.kind == STEP_EMIT && job.judgement.verdict == FFT_DIRECT)
-        fft_emit_direct(&job, first, end);
-    else if (step.kind == STEP_EMIT)
-        fft_emit(&job, first, end);
-    else if (step.kind == STEP_WINDOWS)
-        fft_mend_zero_windows(&job);
-    else
-        transform_step(&job, shared, step, first, end);
+    if (place_job(&job, number / fft_steps_of_job(&job.state->layout)))
+        fft_run_step(&job, take_parts(job.state, run->scratch).shared, number, tile);
 }
 
 /* ---- Stages ----------------------------------------------------------------------------------------------------------- */
@@ -550,7 +312,7 @@ enum { STAGE_PACK, STAGE_TAPS, STAGE_JOBS };
 static unsigned stage_count(const struct convolve_plan *plan)
 {
     const struct fft_layout *layout = &fft_state(plan)->layout;
-    return STAGE_JOBS + (layout->staged ? (unsigned)layout->job_count * steps_of_job(layout) : 1);
+    return STAGE_JOBS + (layout->staged ? (unsigned)layout->job_count * fft_steps_of_job(layout) : 1);
 }
 
 static size_t tile_count(const struct convolve_plan *plan, unsigned stage)
@@ -563,7 +325,7 @@ static size_t tile_count(const struct convolve_plan *plan, unsigned stage)
         return most(layout->tap_slices, direct_state(&state->facts)->layout.kernel_groups);
     if (!layout->staged)
         return layout->tile_count;
-    return step_tiles(layout, step_at(layout, (stage - STAGE_JOBS) % steps_of_job(layout)));
+    return fft_step_tiles(layout, stage - STAGE_JOBS);
 }
 
 static void run_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage, size_t tile,
@@ -571,7 +333,6 @@ static void run_tile(const struct convolve_plan *plan, const struct convolve_run
 {
     const struct fft_state *state = fft_state(plan);
     const struct fft_layout *layout = &state->layout;
-    const unsigned steps = steps_of_job(layout);
     if (stage == STAGE_PACK)
         direct_method.run_tile(&state->facts, run, 0, tile, tile_scratch);
     else if (stage == STAGE_TAPS)
@@ -579,8 +340,7 @@ static void run_tile(const struct convolve_plan *plan, const struct convolve_run
     else if (!layout->staged)
         jobs_tile(plan, run, tile, tile_scratch);
     else
-        staged_tile(plan, run, (stage - STAGE_JOBS) / steps, step_at(layout, (stage - STAGE_JOBS) % steps), tile,
-                    tile_scratch);
+        staged_tile(plan, run, stage - STAGE_JOBS, tile, tile_scratch);
 }
 
 static bool finish(const struct convolve_plan *plan, const struct convolve_run *run, struct convolve_outcome *outcome,
@@ -600,6 +360,7 @@ const struct plan_method fft_method = {
     .tile_count = tile_count,
     .run_tile = run_tile,
     .finish = finish,
+    .predict = fft_predict,
 };
 
 const struct plan_method overlap_add_method = {
@@ -613,6 +374,7 @@ const struct plan_method overlap_add_method = {
     .tile_count = tile_count,
     .run_tile = run_tile,
     .finish = finish,
+    .predict = fft_predict,
 };
 
 double fft_estimate_ns(const struct convolve_spec *spec, const struct geometry *geometry, enum convolve_method method)

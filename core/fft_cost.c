@@ -93,9 +93,11 @@ static double spectrum_ns(const struct fft_layout *layout)
     return 0.6 * transform_ns(&wide) + (double)layout->tap_count * 2;
 }
 
+/* Each slice counts as if it were alone, with a spectrum of its own: its blocks, and so its bits, must not depend on how many
+ * there are. */
 double fft_layout_ns(const struct fft_layout *layout)
 {
-    return (double)layout->job_count * fft_job_ns(layout) + (double)layout->tap_slices * spectrum_ns(layout);
+    return (double)layout->slices * ((double)layout->jobs_per_slice * fft_job_ns(layout) + spectrum_ns(layout));
 }
 
 /* ---- The search ------------------------------------------------------------------------------------------------------- */

@@ -38,14 +38,21 @@ static double largest_of(const struct simd_fft_facts *facts)
     return fmax(facts->most, -facts->least);
 }
 
-static double transform_bound(const struct fft_job *job, bool single, double largest, double peak)
+static double transform_bound(const struct fft_state *state, bool single, double largest, double sum, double peak)
 {
-    const struct fft_state *state = job->state;
-    const double u = single ? 0x1p-24 : 0x1p-53, sum = job->taps->sum,
-                 tables = single ? state->single.units : state->twice.units;
+    const double u = single ? 0x1p-24 : 0x1p-53, tables = single ? state->single.units : state->twice.units;
     const double spectrum = state->spectrum_units * 0x1p-53 * sum,
                  norm = sqrt(2 * (double)state->layout.transformed) * largest;
     return norm * ((peak + spectrum) * tables * u + spectrum) * (1 + 0x1p-20) + 0x1p-80 * largest * sum;
+}
+
+/* Of a chain of fused multiply-adds (see direct_facts.c). */
+static double chain_bound(const struct fft_layout *layout, double largest, double sum)
+{
+    const double n = (double)layout->tap_count * layout->parts, u = layout->single ? 0x1p-24 : 0x1p-53;
+    const double tiny = layout->single ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
+    const double bound = (expm1(n * u) * largest * sum + n * tiny * exp(n * u)) * (layout->complex ? 1.4143 : 1);
+    return bound < DBL_MAX ? bound : DBL_MAX;
 }
 
 /* max|K|, measured. */
@@ -70,8 +77,48 @@ void fft_note_transformed(struct fft_job *job, double largest)
     const double input = largest_of(&job->judgement.facts);
     if (input == 0 || job->taps->sum == 0)
         return;
-    const double bound = transform_bound(job, layout->single, input, peak_of(job)) + 2 * tiny;
+    const double bound = transform_bound(job->state, layout->single, input, job->taps->sum, peak_of(job)) + 2 * tiny;
     direct_note_bound(fft_findings(job), bound < DBL_MAX ? bound : DBL_MAX);
+}
+
+/* ---- Before anything is computed ---- */
+
+struct prediction {
+    const struct fft_state *state;
+    const struct convolve_run *run;
+};
+
+/* Whatever becomes of the jobs: transformed, or summed as they are defined. Exchanged, the taps are the input. */
+static double predict_slice(const void *context, size_t kernel_slice, double largest)
+{
+    const struct prediction *prediction = context;
+    const struct fft_layout *layout = &prediction->state->layout;
+    const struct direct_layout *direct = &direct_state(&prediction->state->facts)->layout;
+    const double count = (double)layout->tap_count * layout->parts;
+    double sum = direct_scratch_parts(direct, prediction->run->scratch)
+                     .kernel_facts[kernel_slice * direct->kernel_chunks]
+                     .largest;
+    if (layout->exchanged) {
+        const double kernel = sum;
+        sum = count * largest;
+        largest = kernel;
+    }
+    sum *= 1 + count * 0x1p-49;
+    const double bound = transform_bound(prediction->state, layout->single, largest, sum, sum) +
+                         2 * (layout->single ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN);
+    return fmin(fmax(bound, chain_bound(layout, largest, sum)), DBL_MAX);
+}
+
+double fft_predict(const struct convolve_plan *plan, const struct convolve_run *run)
+{
+    const struct fft_state *state = fft_state(plan);
+    const struct prediction prediction = {state, run};
+    struct direct_state direct = *direct_state(&state->facts);
+    struct convolve_plan facts = state->facts;
+    direct.bound = predict_slice;
+    direct.maker = &prediction;
+    facts.state = &direct;
+    return direct_predict(&facts, run);
 }
 
 /* ---- Judging ---------------------------------------------------------------------------------------------------------- */
@@ -98,7 +145,7 @@ static enum fft_verdict judge_integers(const struct fft_job *job, double largest
 {
     const struct fft_layout *layout = &job->state->layout;
     const double products = largest * job->taps->sum;
-    if (products < 0x1p52 && transform_bound(job, false, largest, job->taps->sum) < 0.25)
+    if (products < 0x1p52 && transform_bound(job->state, false, largest, job->taps->sum, job->taps->sum) < 0.25)
         return FFT_ROUND;
     /* No promise where one product alone is too large. */
     if (largest * job->taps->largest >= 4 * exact_below(layout) && lies_inside(job))
@@ -136,17 +183,6 @@ void fft_judge(struct fft_job *job)
 }
 
 /* ---- The sum as it is defined ----------------------------------------------------------------------------------------- */
-
-/* Of a chain of fused multiply-adds (see direct_facts.c). */
-static double chain_bound(struct fft_job *job)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    const double n = (double)layout->tap_count * layout->parts, u = layout->single ? 0x1p-24 : 0x1p-53;
-    const double tiny = layout->single ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
-    const double bound = (expm1(n * u) * largest_of(&job->judgement.facts) * job->taps->sum + n * tiny * exp(n * u)) *
-                         (layout->complex ? 1.4143 : 1);
-    return bound < DBL_MAX ? bound : DBL_MAX;
-}
 
 /* Looks at an output that was summed: finite, and exact or not. */
 static void look_at_output(struct fft_job *job, size_t index, bool integral, double bound)
@@ -253,7 +289,8 @@ void fft_emit_direct(struct fft_job *job, size_t first, size_t end)
 {
     const struct fft_layout *layout = &job->state->layout;
     const struct fft_axis *row = &layout->axis[layout->row];
-    const double bound = chain_bound(job), products = largest_of(&job->judgement.facts) * job->taps->sum;
+    const double bound = chain_bound(layout, largest_of(&job->judgement.facts), job->taps->sum),
+                 products = largest_of(&job->judgement.facts) * job->taps->sum;
     const bool integral = !job->judgement.facts.fractional && !job->taps->fractional;
     const bool check = integral && !(products < exact_below(layout));
     const size_t apart = row->class_pitch * row->output_pitch, stride = row->cell_stride;

@@ -109,6 +109,19 @@ static inline void fft_use_spectrum(struct fft_job *job, bool single)
     job->spectrum_im = (unsigned char *)job->spectrum_re + layout->spectrum * (single ? sizeof(float) : sizeof(double));
 }
 
+/* ---- fft_tables.c ---- */
+bool fft_tables_bytes(const struct fft_layout *layout, bool single, size_t *bytes); /* adds to `bytes` */
+void fft_fill_tables(const struct fft_state *state, struct fft_tables *tables, bool single, unsigned char **cursor);
+
+/* ---- fft_staged.c: large jobs, step by step ---- */
+struct fft_shared; /* between the steps of a run's jobs, in its scratch */
+size_t fft_shared_bytes(void);
+void fft_begin_shared(struct fft_shared *shared);
+unsigned fft_steps_of_job(const struct fft_layout *layout);
+size_t fft_step_tiles(const struct fft_layout *layout,
+                      unsigned number); /* of step `number`, counted through all jobs */
+void fft_run_step(struct fft_job *job, struct fft_shared *shared, unsigned number, size_t tile);
+
 /* ---- fft_signal.c: values in and out ---- */
 
 /* Block number `block` of the job; one beyond the slice's last has no outputs. */
@@ -137,6 +150,7 @@ size_t fft_output_index(const struct fft_job *job, const struct fft_block *block
 size_t fft_column_items(const struct fft_layout *layout, unsigned dim);
 size_t fft_group_items(const struct fft_layout *layout, bool single);
 void fft_columns(const struct fft_job *job, bool single, unsigned dim, bool inverse, size_t first, size_t end);
+bool fft_columns_hold_taps(const struct fft_layout *layout, unsigned dim, size_t item); /* where not, all is 0 */
 void fft_groups(const struct fft_job *job, size_t first, size_t end); /* rows: there, product, back */
 void fft_tap_groups(const struct fft_job *job, bool single, size_t first, size_t end); /* rows of the taps: there */
 
@@ -171,10 +185,12 @@ bool fft_find_piece(const struct fft_job *job, size_t item, struct fft_piece *pi
 /* ---- fft_taps.c: the taps and their spectrum ---- */
 void fft_scan_taps(struct fft_job *job);
 void fft_place_taps(struct fft_job *job); /* into the arrays, which it clears */
+void fft_tap_columns(const struct fft_job *job, unsigned dim, size_t first, size_t end); /* leaves out those of zeros */
 void fft_make_spectra(struct fft_job *job); /* those that a run not staged may need */
 
 /* ---- fft_promises.c: what holds for every method ---- */
 void fft_judge(struct fft_job *job);
+double fft_predict(const struct convolve_plan *plan, const struct convolve_run *run); /* see convolve_predict */
 void fft_note_transformed(struct fft_job *job, double largest); /* the bound; `largest` output, of FFT_ROUND */
 void fft_emit_direct(struct fft_job *job, size_t first, size_t end); /* FFT_DIRECT: items as fft_emit's */
 

@@ -87,6 +87,13 @@ void fft_place_taps(struct fft_job *job)
     } while (next_row(layout, tap));
 }
 
+void fft_tap_columns(const struct fft_job *job, unsigned dim, size_t first, size_t end)
+{
+    for (size_t item = first; item < end; item++)
+        if (fft_columns_hold_taps(&job->state->layout, dim, item))
+            fft_columns(job, false, dim, false, item, item + 1);
+}
+
 void fft_make_spectra(struct fft_job *job)
 {
     const struct fft_layout *layout = &job->state->layout;
@@ -94,7 +101,7 @@ void fft_make_spectra(struct fft_job *job)
     const bool integral = !job->taps->fractional && !job->taps->nonfinite;
     fft_place_taps(job);
     for (unsigned dim = 0; dim + 1 < layout->dims && layout->mode == FFT_BLOCK; dim++)
-        fft_columns(job, false, dim, false, 0, fft_column_items(layout, dim));
+        fft_tap_columns(job, dim, 0, fft_column_items(layout, dim));
     if (layout->single) {
         fft_use_spectrum(job, true);
         fft_tap_groups(job, true, 0, groups);

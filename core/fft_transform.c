@@ -6,13 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { COLUMN_CHUNK = 64 };
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 static size_t round_up(size_t count, size_t unit)
 {
     return (count + unit - 1) / unit * unit;
@@ -34,9 +27,15 @@ static size_t column_extent(const struct fft_layout *layout, unsigned dim)
     return layout->dim[dim + 1] * layout->pitch[dim + 1];
 }
 
+/* Columns that are transformed together: rows are a whole number of them apart. */
+static size_t column_chunk(const struct fft_layout *layout)
+{
+    return fft_width(layout->single);
+}
+
 static size_t column_chunks(const struct fft_layout *layout, unsigned dim)
 {
-    return (column_extent(layout, dim) + COLUMN_CHUNK - 1) / COLUMN_CHUNK;
+    return column_extent(layout, dim) / column_chunk(layout);
 }
 
 size_t fft_column_items(const struct fft_layout *layout, unsigned dim)
@@ -45,6 +44,24 @@ size_t fft_column_items(const struct fft_layout *layout, unsigned dim)
     for (unsigned i = 0; i < dim; i++)
         items *= layout->dim[i];
     return items;
+}
+
+static bool between_taps(const struct fft_layout *layout, unsigned dim, size_t first, size_t end)
+{
+    const struct fft_axis *axis = &layout->axis[layout->dim_axis[dim]];
+    return first > 0 && end + axis->taps <= axis->length + 1; /* they run backwards from cell 0 */
+}
+
+bool fft_columns_hold_taps(const struct fft_layout *layout, unsigned dim, size_t item)
+{
+    const unsigned last = layout->dims - 1;
+    size_t at = item % column_chunks(layout, dim) * column_chunk(layout);
+    if (layout->split)
+        return true;
+    for (unsigned i = dim + 1; i < last; at %= layout->pitch[i++])
+        if (between_taps(layout, i, at / layout->pitch[i], at / layout->pitch[i] + 1))
+            return false;
+    return !between_taps(layout, last, at, at + column_chunk(layout));
 }
 
 size_t fft_group_items(const struct fft_layout *layout, bool single)
