@@ -221,9 +221,10 @@ bool convolve_plan_finish(const struct convolve_plan *plan, const struct convolv
                           struct convolve_outcome *outcome, struct convolve_error *error);
 
 /* The error_bound that an execution with these values could tell beforehand: 0 where exactness is certain, else at least the
- * bound of the result; NaN where an input is not finite. Reads the tensors once, computes nothing. */
+ * bound of the result; NaN where an input is not finite. And the method that would run, which may depend on the kernel's
+ * values. Reads the tensors once, computes nothing. */
 bool convolve_predict(const struct convolve_spec *spec, const void *input, const void *kernel, double *error_bound,
-                      struct convolve_error *error);
+                      enum convolve_method *method, struct convolve_error *error);
 
 /* All stages and tiles on this thread, scratch allocated and freed inside. */
 bool convolve_plan_execute(const struct convolve_plan *plan, const void *input, const void *kernel, void *output,

@@ -6,11 +6,12 @@
 #include <stdlib.h>
 
 bool convolve_predict(const struct convolve_spec *spec, const void *input, const void *kernel, double *error_bound,
-                      struct convolve_error *error)
+                      enum convolve_method *method, struct convolve_error *error)
 {
     struct convolve_plan *plan;
     if (!convolve_plan_create(&plan, spec, kernel, error))
         return false;
+    *method = plan->method->id;
     *error_bound = plan->geometry.empty ? 0 : NAN;
     size_t bytes = 0;
     void *scratch = NULL;

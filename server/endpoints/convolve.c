@@ -47,11 +47,12 @@ static bool derive(struct request *request, struct convolve_error *error)
 
 static bool predict(struct request *request, double *error_bound, struct convolve_error *error)
 {
-    const struct convolve_state *state = request->state;
+    struct convolve_state *state = request->state;
     const struct convolve_run *run = &state->computation.run;
 
     return !run->input || !run->kernel ||
-           convolve_predict(&state->members.spec, run->input, run->kernel, error_bound, error);
+           convolve_predict(&state->members.spec, run->input, run->kernel, error_bound, &state->computation.cost.method,
+                            error);
 }
 
 /* ---- Notes ---- */

@@ -212,8 +212,10 @@ static void check_random_request(uint64_t seed, size_t elements_max)
     assert_true(convolve_simd_select("auto"));
     if (!error.slug) {
         double predicted;
+        enum convolve_method method;
         const bool integers = kind == KIND_INTEGERS;
-        assert_true(convolve_predict(&spec, input, kernel, &predicted, NULL));
+        assert_true(convolve_predict(&spec, input, kernel, &predicted, &method, NULL));
+        assert_int_equal(method, CONVOLVE_SEPARABLE);
         if (predicted < outcome.error_bound)
             fail_msg("%s: %s\npredicted %g, found %g", name, describe_spec(&spec), predicted, outcome.error_bound);
         if (integers && outcome.error_bound != 0)
