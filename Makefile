@@ -8,7 +8,7 @@
 # make check-simd  every routine of every instruction set against scalar
 # make bench       ratios against peers and floors; BENCH_ARGS="--rows 1-D --seconds 3" is for the filters' table
 # make bench-wire  reading and writing numbers, beside cJSON, simdjson and std::to_chars; ARGS="512 float32" for a smaller one
-# make bench-auto  how well `auto` chooses; make calibrate measures anew what it goes by (core/cost_table.c), on an idle machine
+# make bench-auto  how well `auto` chooses; make calibrate measures anew what it goes by (core/cost_table_*.inc), for the CPU
 # make bench-peers installs the libraries that bench compares with
 # make arm64       the core for arm64, under an emulator, against this machine's results
 # make fuzz        every fuzzer for SECONDS (10) each; needs clang
@@ -227,7 +227,8 @@ $(BUILD)/tests/bench/calibrate $(BUILD)/tests/bench/bench_auto: %: %.o $(BUILD)/
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
 
 calibrate: $(BUILD)/tests/bench/calibrate
-	$(Q)$< > $(BUILD)/cost_table.c && cp $(BUILD)/cost_table.c core/cost_table.c
+	$(Q)for set in $(ISAS); do \
+		$< $$set > $(BUILD)/cost_table.inc && cp $(BUILD)/cost_table.inc core/cost_table_$$set.inc; done; true
 
 bench-auto: $(BUILD)/tests/bench/bench_auto
 	$(Q)$<

@@ -33,7 +33,7 @@ static enum convolve_method cheapest(const struct convolve_spec *slice, const st
     enum convolve_method best = CONVOLVE_DIRECT;
     *ns = direct_estimate_ns(slice, geometry);
     /* Transforms are not even estimated, which takes a search, where their plans alone take longer. */
-    if (slice->dtype == CONVOLVE_INT64 || slice->max_error_given || *ns <= (double)cost_transforms.plan[0])
+    if (slice->dtype == CONVOLVE_INT64 || slice->max_error_given || *ns <= (double)cost_set()->transforms.plan[0])
         return best;
     for (unsigned i = 0; i < sizeof transforms / sizeof transforms[0]; i++) {
         const double other = transform_estimate_ns(slice, geometry, transforms[i]);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Counts what the layouts of direct and separable make the routines do, and multiplies by the table. Widths count as the widest
- * vectors have it, whatever set is in use, so that the set does not change the choice. */
+/* Counts what the layouts of direct and separable make the routines do, and multiplies by the table of the set in use. */
 #include "core/cost_model.h"
 
 #include "core/cost_table.h"
@@ -10,11 +9,9 @@
 
 #include <math.h>
 
-enum { BLOCK_BYTES = 256, VECTOR_BYTES = 64 }; /* of a block's row */
-
-static const struct cost_table *table_of(enum direct_element element)
+static const struct cost_table *table_of(const struct cost_set *set, enum direct_element element)
 {
-    return element == DIRECT_F32 ? &cost_f32 : element == DIRECT_F64 ? &cost_f64 : &cost_u64;
+    return element == DIRECT_F32 ? &set->f32 : element == DIRECT_F64 ? &set->f64 : &set->u64;
 }
 
 /* Between the points of a table, by the logarithm of the taps; constant beyond its ends. */
@@ -31,9 +28,10 @@ static double interpolate(const float *values, const unsigned *points, unsigned 
 
 /* The elements that a row of `count` counts as: what does not fill a block is made vector by vector, each at about twice the
  * cost, unless a whole block can begin earlier. */
-static double block_width(double count, size_t element_bytes)
+static double block_width(const struct cost_set *set, double count, size_t element_bytes)
 {
-    const double block = BLOCK_BYTES / (double)element_bytes, vector = VECTOR_BYTES / (double)element_bytes;
+    const double block = (double)(set->block_bytes / element_bytes),
+                 vector = (double)(set->vector_bytes / element_bytes);
     if (count <= 0)
         return 0;
     return count >= block ? ceil(count / block) * block : ceil(count / vector) * vector * 2;
@@ -41,17 +39,18 @@ static double block_width(double count, size_t element_bytes)
 
 /* ---- direct ----------------------------------------------------------------------------------------------------------- */
 
-/* A row's width in place: the middle, and both ends from copies. */
-static double row_width(const struct direct_layout *layout)
+/* A row's width in place: the middle, and both ends, made as columns or from copies. */
+static double row_width(const struct cost_set *set, const struct direct_layout *layout)
 {
     const double all = (double)layout->cells_out, reach = (double)(layout->taps - 1) * (double)layout->dilation;
     double inner = (double)layout->cells_in - reach;
     if (layout->mode != DIRECT_IN_PLACE)
-        return block_width((double)layout->unit_cells * (double)layout->cell, layout->element_bytes) *
+        return block_width(set, (double)layout->unit_cells * (double)layout->cell, layout->element_bytes) *
                (all / (double)layout->unit_cells);
     inner = inner > all ? all : inner;
-    return block_width(inner * (double)layout->cell, layout->element_bytes) +
-           2 * block_width((all - inner) / 2 * (double)layout->cell, layout->element_bytes);
+    const double ends = (all - inner) * (double)layout->cell;
+    return block_width(set, inner * (double)layout->cell, layout->element_bytes) +
+           (layout->edge_cells > 0 ? ends : 2 * block_width(set, ends / 2, layout->element_bytes));
 }
 
 /* One element of the output. */
@@ -74,7 +73,8 @@ double direct_estimate_ns(const struct convolve_spec *spec, const struct geometr
     size_t inputs = 0;
     if (!direct_layout_derive(&layout, spec, geometry))
         return INFINITY;
-    const struct cost_table *const table = table_of(layout.element);
+    const struct cost_set *const set = cost_set();
+    const struct cost_table *const table = table_of(set, layout.element);
     convolve_shape_count(&spec->input, &inputs);
     const double values = ((double)inputs + (double)geometry->output_count) * layout.parts;
     if (layout.mode == DIRECT_PLAIN)
@@ -85,7 +85,7 @@ double direct_estimate_ns(const struct convolve_spec *spec, const struct geometr
         (double)layout.unit_count * (double)layout.pass_count *
         (double)(layout.mode == DIRECT_PHASES ? layout.pass_planes * layout.unit_rows : layout.table_rows) *
         (double)layout.row_elements;
-    return rows * row_width(&layout) * element_ns(&layout, table) + values * (double)table->value +
+    return rows * row_width(set, &layout) * element_ns(&layout, table) + values * (double)table->value +
            rows * (double)layout.pass_count * (double)table->row + copies * (double)table->copied +
            (double)table->direct_plan;
 }
@@ -137,14 +137,16 @@ static double block_calls(const struct separable_layout *layout, bool beyond)
 double transform_estimate_ns(const struct convolve_spec *spec, const struct geometry *geometry,
                              enum convolve_method method)
 {
-    return (double)cost_transforms.plan[method == CONVOLVE_OVERLAP_ADD] +
-           (double)cost_transforms.scale * fft_estimate_ns(spec, geometry, method);
+    const struct cost_transforms *const costs = &cost_set()->transforms;
+    return (double)costs->plan[method == CONVOLVE_OVERLAP_ADD] +
+           (double)costs->scale * fft_estimate_ns(spec, geometry, method);
 }
 
 double separable_least_ns(enum convolve_dtype dtype)
 {
     const bool single = dtype == CONVOLVE_FLOAT32 || dtype == CONVOLVE_COMPLEX64;
-    return (double)table_of(dtype == CONVOLVE_INT64 ? DIRECT_U64 : single ? DIRECT_F32 : DIRECT_F64)->separable_plan;
+    const enum direct_element element = dtype == CONVOLVE_INT64 ? DIRECT_U64 : single ? DIRECT_F32 : DIRECT_F64;
+    return (double)table_of(cost_set(), element)->separable_plan;
 }
 
 double separable_estimate_ns(const struct convolve_spec *spec, const struct geometry *geometry)
@@ -157,14 +159,15 @@ double separable_estimate_ns(const struct convolve_spec *spec, const struct geom
         return direct_estimate_ns(spec, geometry);
     if (!separable_layout_derive(&layout, spec, geometry))
         return INFINITY;
-    const struct cost_table *const table = table_of(layout.element);
+    const struct cost_set *const set = cost_set();
+    const struct cost_table *const table = table_of(set, layout.element);
     convolve_shape_count(&spec->input, &inputs);
     const double parts = ceil((double)layout.axis[layout.axis_count - 1].taps / (double)layout.chunk_taps);
     const double beyond = cells_beyond(&layout) / (double)layout.segments * (double)layout.cell; /* of a unit's row */
     const double inside = (double)layout.span * (double)layout.cell - beyond;
-    const double span =
-        block_width(inside > 0 ? inside : 0, layout.element_bytes) + 2 * block_width(beyond / 2, layout.element_bytes);
-    const double width = block_width((double)layout.segment_cells * (double)layout.cell, layout.element_bytes);
+    const double span = block_width(set, inside > 0 ? inside : 0, layout.element_bytes) +
+                        2 * block_width(set, beyond / 2, layout.element_bytes);
+    const double width = block_width(set, (double)layout.segment_cells * (double)layout.cell, layout.element_bytes);
     double unit = 0;
     for (unsigned j = 0; j < layout.axis_count; j++) {
         const struct separable_axis *axis = &layout.axis[j];

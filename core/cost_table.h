@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* What the methods cost, measured: the numbers of cost_table.c, which `make calibrate` writes, in nanoseconds of one core.
- * They need not be those of the machine at hand: the choice rests on their ratios. That of transforms lies with them. */
+/* What the methods cost, measured with each instruction set: the numbers of cost_table_SET.inc, which `make calibrate` writes,
+ * in nanoseconds of one core. They need not be those of the machine at hand: the choice rests on their ratios. */
 #ifndef CORE_COST_TABLE_H
 #define CORE_COST_TABLE_H
+
+#include <stddef.h>
 
 enum { COST_ROW_POINTS = 9, COST_LINE_POINTS = 9, COST_SQUARES = 3 };
 
 /* The taps of a row, and of a one-dimensional kernel, at which costs are measured; between them they are interpolated. */
 extern const unsigned cost_row_taps[COST_ROW_POINTS], cost_line_taps[COST_LINE_POINTS];
 
-/* Of one element type. */
+/* Of one element type, with one instruction set. */
 struct cost_table {
     /* direct, where windows share rows: an output for each plane of its taps, and for each tap, by the taps of a row. */
     float plane[COST_ROW_POINTS], tap[COST_ROW_POINTS];
@@ -35,7 +37,15 @@ struct cost_transforms {
     float plan[2], scale;
 };
 
-extern const struct cost_table cost_f32, cost_f64, cost_u64;
-extern const struct cost_transforms cost_transforms;
+struct cost_set {
+    const char *name; /* of the instruction set */
+    size_t block_bytes, vector_bytes; /* of a block's row */
+    struct cost_table f32, f64, u64;
+    struct cost_transforms transforms;
+};
+
+/* That of the set in use. neon has no numbers of its own: it goes by those of avx2, because a vector half as wide makes sums
+ * and transforms alike take twice as long, and ratios are what counts. */
+const struct cost_set *cost_set(void);
 
 #endif

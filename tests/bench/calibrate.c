@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Measures what the cost model of core/choose.c rests on and prints core/cost_table.c: run by `make calibrate`, on an idle
- * machine. Each number is the difference of plans that differ in one thing, each plan the least time of many runs. */
+/* Measures what the cost model of core/choose.c rests on and prints core/cost_table_SET.inc, for the set of the first argument:
+ * run by `make calibrate`, on an idle machine. Each number is the difference of plans that differ in one thing, each plan the
+ * least time of many runs. Fails where the CPU lacks the set. */
 #include "core/cost_table.h"
 #include "core/direct_layout.h"
 #include "core/fft_convolve.h"
@@ -11,9 +12,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const unsigned row_taps[COST_ROW_POINTS] = {1, 2, 3, 4, 6, 8, 12, 16, 32};
-static const unsigned line_taps[COST_LINE_POINTS] = {2, 4, 8, 11, 16, 32, 128, 512, 4096};
-enum { HEIGHT = 120, BLOCK_BYTES = 256 }; /* whole blocks of every set; all of it stays within L2 */
+enum {
+    HEIGHT = 120,
+    WIDTH_BYTES = 1024,
+    NARROW = 64
+}; /* HEIGHT: whole blocks of every set; all of it stays within L2 */
+
+/* At least so many elements, in whole blocks of the set. */
+static size_t whole_blocks(enum convolve_dtype dtype, size_t elements)
+{
+    const size_t bytes = cost_set()->block_bytes, least = elements * convolve_dtype_bytes(dtype);
+    return (least + bytes - 1) / bytes * bytes / convolve_dtype_bytes(dtype);
+}
+
+static size_t wide(enum convolve_dtype dtype)
+{
+    return whole_blocks(dtype, WIDTH_BYTES / convolve_dtype_bytes(dtype));
+}
 
 static void *allocate(size_t bytes)
 {
@@ -66,7 +81,7 @@ static double measure_plan(const struct convolve_spec *spec, bool whole)
     const struct convolve_run run = {.input = input, .kernel = kernel, .output = output, .scratch = scratch};
     double best = 1e9;
     const double began = thread_seconds();
-    for (unsigned i = 0; i < 5 || thread_seconds() - began < 0.05; i++) {
+    for (unsigned i = 0; i < 5 || thread_seconds() - began < 0.1; i++) {
         const double since = thread_seconds();
         run_once(plan, &run, tile_scratch);
         if (whole) {
@@ -100,7 +115,7 @@ static struct convolve_spec image(enum convolve_dtype dtype, enum convolve_metho
 static double measure_image(enum convolve_dtype dtype, enum convolve_method method, size_t height_taps,
                             size_t width_taps)
 {
-    const size_t width = 4 * BLOCK_BYTES / convolve_dtype_bytes(dtype);
+    const size_t width = wide(dtype);
     const struct convolve_spec spec = image(dtype, method, width, height_taps, width_taps);
     return measure(&spec) / ((double)HEIGHT * (double)width);
 }
@@ -112,15 +127,15 @@ static double positive(double value)
 
 static void calibrate_direct(struct cost_table *table, enum convolve_dtype dtype)
 {
-    const size_t block = BLOCK_BYTES / convolve_dtype_bytes(dtype);
+    const size_t block = whole_blocks(dtype, NARROW);
     const double value = measure_image(dtype, CONVOLVE_DIRECT, 1, 1) / 2;
     table->value = (float)value;
     for (unsigned i = 0; i < COST_ROW_POINTS; i++) {
-        const double few = measure_image(dtype, CONVOLVE_DIRECT, 6, row_taps[i]);
-        const double many = measure_image(dtype, CONVOLVE_DIRECT, 14, row_taps[i]);
-        const double tap = (many - few) / (8.0 * row_taps[i]);
+        const double few = measure_image(dtype, CONVOLVE_DIRECT, 6, cost_row_taps[i]);
+        const double many = measure_image(dtype, CONVOLVE_DIRECT, 30, cost_row_taps[i]);
+        const double tap = (many - few) / (24.0 * cost_row_taps[i]);
         table->tap[i] = (float)positive(tap);
-        table->plane[i] = (float)positive(few - 6 * row_taps[i] * tap - 2 * value);
+        table->plane[i] = (float)positive(few - 6 * cost_row_taps[i] * tap - 2 * value);
     }
     for (unsigned i = 0; i < COST_SQUARES; i++)
         table->square[i] = (float)positive(measure_image(dtype, CONVOLVE_DIRECT, 2 * i + 3, 2 * i + 3) - 2 * value);
@@ -129,24 +144,24 @@ static void calibrate_direct(struct cost_table *table, enum convolve_dtype dtype
         const struct convolve_spec spec = {.dtype = dtype,
                                            .method = CONVOLVE_DIRECT,
                                            .mode = CONVOLVE_VALID,
-                                           .input = {1, {outputs + line_taps[i] - 1}},
-                                           .kernel = {1, {line_taps[i]}}};
-        table->line[i] = (float)positive((measure(&spec) / (double)outputs - 2 * value) / line_taps[i]);
+                                           .input = {1, {outputs + cost_line_taps[i] - 1}},
+                                           .kernel = {1, {cost_line_taps[i]}}};
+        table->line[i] = (float)positive((measure(&spec) / (double)outputs - 2 * value) / cost_line_taps[i]);
     }
     struct convolve_spec narrow = image(dtype, CONVOLVE_DIRECT, block, 3, 3);
     narrow.input.size[0] = 2048 + 2;
     table->row = (float)positive(measure(&narrow) / 2048 - (double)block * ((double)table->square[0] + 2 * value));
 
     /* With a stride rows are copied. */
-    struct convolve_spec strided = image(dtype, CONVOLVE_DIRECT, 4 * block, 6, 6);
-    strided.input.size[1] = 8 * block + 5;
+    struct convolve_spec strided = image(dtype, CONVOLVE_DIRECT, wide(dtype), 6, 6);
+    strided.input.size[1] = 2 * wide(dtype) + 5;
     strided.stride = (struct convolve_per_axis){.given = true, .count = 2, .value = {1, 2}};
     struct geometry geometry;
     struct direct_layout layout;
     geometry_derive(&geometry, &strided, NULL);
     direct_layout_derive(&layout, &strided, &geometry);
     const double copies = (double)layout.unit_count * (double)layout.table_rows * (double)layout.row_elements;
-    const double plain = measure_image(dtype, CONVOLVE_DIRECT, 6, 6) * HEIGHT * 4 * (double)block;
+    const double plain = measure_image(dtype, CONVOLVE_DIRECT, 6, 6) * HEIGHT * (double)wide(dtype);
     table->copied = (float)positive((measure(&strided) - plain) / copies);
 
     const struct convolve_spec exchanged = {
@@ -156,7 +171,7 @@ static void calibrate_direct(struct cost_table *table, enum convolve_dtype dtype
 
 static void calibrate_separable(struct cost_table *table, enum convolve_dtype dtype)
 {
-    const size_t width = 4 * BLOCK_BYTES / convolve_dtype_bytes(dtype);
+    const size_t width = wide(dtype);
     const double few = measure_image(dtype, CONVOLVE_SEPARABLE, 6, 6);
     const double down = (measure_image(dtype, CONVOLVE_SEPARABLE, 26, 6) - few) / 20;
     const double along = (measure_image(dtype, CONVOLVE_SEPARABLE, 6, 26) - few) / 20;
@@ -190,7 +205,7 @@ static void calibrate_separable(struct cost_table *table, enum convolve_dtype dt
 /* The same outputs as 24 x 96 rows of a block and as 24 x 24 rows of four: the first takes more blocks. */
 static void calibrate_calls(struct cost_table *table, enum convolve_dtype dtype)
 {
-    const size_t block = BLOCK_BYTES / convolve_dtype_bytes(dtype);
+    const size_t block = whole_blocks(dtype, NARROW);
     double ns[2], calls[2];
     for (unsigned i = 0; i < 2; i++) {
         const struct convolve_spec spec = {
@@ -295,9 +310,9 @@ static void calibrate_transforms(struct cost_transforms *found)
 
 /* ---- Output ----------------------------------------------------------------------------------------------------------- */
 
-static void print_floats(const char *name, const float *values, unsigned count)
+static void print_floats(const char *indent, const char *name, const float *values, unsigned count)
 {
-    printf("    .%s = {", name);
+    printf("%s.%s = {", indent, name);
     for (unsigned i = 0; i < count; i++)
         printf("%s%#.3gf", i ? ", " : "", (double)values[i]);
     printf("},\n");
@@ -305,38 +320,34 @@ static void print_floats(const char *name, const float *values, unsigned count)
 
 static void print_table(const char *name, const struct cost_table *table)
 {
-    printf("\nconst struct cost_table %s = {\n", name);
-    print_floats("plane", table->plane, COST_ROW_POINTS);
-    print_floats("tap", table->tap, COST_ROW_POINTS);
-    print_floats("square", table->square, COST_SQUARES);
-    print_floats("line", table->line, COST_LINE_POINTS);
-#define PRINT(member) printf("    ." #member " = %#.3gf,\n", (double)table->member)
+    static const char indent[] = "            ";
+    printf("    .%s =\n        {\n", name);
+    print_floats(indent, "plane", table->plane, COST_ROW_POINTS);
+    print_floats(indent, "tap", table->tap, COST_ROW_POINTS);
+    print_floats(indent, "square", table->square, COST_SQUARES);
+    print_floats(indent, "line", table->line, COST_LINE_POINTS);
+#define PRINT(member) printf("%s." #member " = %#.3gf,\n", indent, (double)table->member)
     PRINT(value), PRINT(row), PRINT(copied), PRINT(term), PRINT(down), PRINT(down_tap), PRINT(along), PRINT(along_tap);
     PRINT(along_apart), PRINT(gathered), PRINT(call), PRINT(direct_plan), PRINT(separable_plan);
 #undef PRINT
-    printf("};\n");
+    printf("        },\n");
 }
 
-static void print_points(const char *name, const char *count, const unsigned *points, unsigned point_count)
-{
-    printf("const unsigned %s[%s] = {", name, count);
-    for (unsigned i = 0; i < point_count; i++)
-        printf("%s%u", i ? ", " : "", points[i]);
-    printf("};\n");
-}
-
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         enum convolve_dtype dtype;
-    } types[] = {{"cost_f32", CONVOLVE_FLOAT32}, {"cost_f64", CONVOLVE_FLOAT64}, {"cost_u64", CONVOLVE_INT64}};
+    } types[] = {{"f32", CONVOLVE_FLOAT32}, {"f64", CONVOLVE_FLOAT64}, {"u64", CONVOLVE_INT64}};
+    if (argc != 2 || !convolve_simd_select(argv[1])) {
+        fprintf(stderr, "calibrate: the CPU has no set %s\n", argc > 1 ? argv[1] : "named");
+        return 1;
+    }
     printf("/* SPDX-License-Identifier: MIT */\n"
-           "/* Made by `make calibrate` (tests/bench/calibrate.c): what the methods cost, measured with %s. */\n"
-           "#include \"core/cost_table.h\"\n\n",
-           convolve_simd_name());
-    print_points("cost_row_taps", "COST_ROW_POINTS", row_taps, COST_ROW_POINTS);
-    print_points("cost_line_taps", "COST_LINE_POINTS", line_taps, COST_LINE_POINTS);
+           "/* Made by `make calibrate` (tests/bench/calibrate.c): what the methods cost with %s. */\n"
+           "static const struct cost_set cost_%s = {\n"
+           "    .name = \"%s\",\n    .block_bytes = %zu,\n    .vector_bytes = %zu,\n",
+           argv[1], argv[1], argv[1], cost_set()->block_bytes, cost_set()->vector_bytes);
     for (unsigned i = 0; i < sizeof types / sizeof types[0]; i++) {
         struct cost_table table = {0};
         calibrate_direct(&table, types[i].dtype);
@@ -348,8 +359,8 @@ int main(void)
     }
     struct cost_transforms found = {0};
     calibrate_transforms(&found);
-    printf("\nconst struct cost_transforms cost_transforms = {\n");
-    print_floats("plan", found.plan, 2);
-    printf("    .scale = %#.3gf,\n};\n", (double)found.scale);
+    printf("    .transforms =\n        {\n");
+    print_floats("            ", "plan", found.plan, 2);
+    printf("            .scale = %#.3gf,\n        },\n};\n", (double)found.scale);
     return 0;
 }
