@@ -181,7 +181,7 @@ fuzz: fuzzers
 	$(Q)tools/fuzz.sh build/fuzz $(SECONDS) $(FUZZ_SOURCES:%.c=%)
 
 # ---- Bench: each program prints its own table; peers in C++ are built where there is a compiler for it ---------------------
-BENCH_SOURCES := tests/bench/http_bench.c tests/bench/load_bench.c tests/bench/wire_bench.c tests/bench/bench_core.c
+BENCH_SOURCES := tests/bench/http_bench.c tests/bench/load_bench.c tests/bench/wire_bench.c tests/bench/bench_core.c tests/bench/bench_threads.c
 BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard $(BENCH_SOURCES)))
 CXX_FOUND := $(shell command -v $(CXX) 2>/dev/null)
 WIRE_PEERS := $(BUILD)/tests/bench/wire_peer_cjson.o $(if $(CXX_FOUND),$(BUILD)/tests/bench/wire_peers.o)

@@ -319,6 +319,13 @@ bool direct_unit_scratch(const struct direct_layout *layout, size_t *bytes)
            plan_size_add(bytes, counts.edge_outputs, element);
 }
 
+/* The multiply-adds of a tile: of wider elements fewer take as long, and 64-bit products are made of parts. */
+static size_t tile_work(const struct direct_layout *layout)
+{
+    static const size_t times[] = {[DIRECT_F32] = 1, [DIRECT_F64] = 2, [DIRECT_U64] = 10};
+    return TILE_MULTIPLY_ADDS / times[layout->element];
+}
+
 /* What one row of a unit costs in one pass, saturating. */
 static size_t row_work(const struct direct_layout *layout, size_t cells)
 {
@@ -375,9 +382,9 @@ static bool cut_units(struct direct_layout *layout)
         layout->unit_cells = divide_up(segment, layout->cell);
     cut_passes(layout, taps_max);
     while (layout->unit_cells > element_cells &&
-           row_work(layout, layout->unit_cells) > 2 * (size_t)TILE_MULTIPLY_ADDS / ROW_GRANULE)
+           row_work(layout, layout->unit_cells) > 2 * tile_work(layout) / ROW_GRANULE)
         layout->unit_cells = divide_up(layout->unit_cells, 2);
-    size_t rows = TILE_MULTIPLY_ADDS / most(row_work(layout, layout->unit_cells), 1);
+    size_t rows = tile_work(layout) / most(row_work(layout, layout->unit_cells), 1);
     if (layout->mode == DIRECT_IN_PLACE)
         rows = least(rows, most(PLACE_ROWS, 2 * layout->row_taps));
     even_rows(layout, rows);
@@ -410,7 +417,7 @@ static bool count_tiles(struct direct_layout *layout)
     if (__builtin_mul_overflow(row_work(layout, layout->unit_cells), layout->unit_rows, &unit) ||
         __builtin_add_overflow(unit, UNIT_OVERHEAD, &unit))
         unit = SIZE_MAX;
-    layout->units_per_tile = most(TILE_MULTIPLY_ADDS / unit, 1);
+    layout->units_per_tile = most(tile_work(layout) / unit, 1);
     layout->tile_count = divide_up(layout->unit_count, layout->units_per_tile);
     layout->pass_count = divide_up(layout->planes, layout->pass_planes) *
                          divide_up(layout->row_taps, layout->pass_rows) * divide_up(layout->taps, layout->pass_taps);
