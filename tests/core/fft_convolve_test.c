@@ -236,13 +236,14 @@ static void end_request(struct request *request)
 static void check_prediction(const struct request *request)
 {
     const unsigned parts = convolve_dtype_is_complex(request->spec.dtype) ? 2 : 1;
+    enum convolve_method method;
     double predicted;
     bool finite = isfinite(request->spec.fillvalue.real) && isfinite(request->spec.fillvalue.imag);
     for (size_t i = 0; i < request->input_count * parts; i++)
         finite &= isfinite(part_at(request->spec.dtype, request->input, i)) != 0;
     for (size_t i = 0; i < request->kernel_count * parts; i++)
         finite &= isfinite(part_at(request->spec.dtype, request->kernel, i)) != 0;
-    assert_true(convolve_predict(&request->spec, request->input, request->kernel, &predicted, NULL));
+    assert_true(convolve_predict(&request->spec, request->input, request->kernel, &predicted, &method, NULL));
     if (finite && isnan(predicted))
         fail_msg("%s: %s: nothing predicted", request->name, describe_spec(&request->spec));
     if (predicted < request->outcome.error_bound)
