@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -58,13 +59,18 @@ void systemd_start(void)
     if (path[0] == '@') /* the abstract namespace: a name that begins with NUL and has no end mark */
         notify.address.sun_path[0] = '\0';
     notify.bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-    notify.descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    notify.descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (notify.descriptor >= 0)
+        (void)setsockopt(notify.descriptor, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){.tv_sec = 1},
+                         sizeof(struct timeval));
 }
 
 void systemd_notify(const char *state)
 {
+    /* A queue that is full loses a sign of life, since another follows, but no state. */
+    const int flags = strcmp(state, "WATCHDOG=1") == 0 ? MSG_NOSIGNAL | MSG_DONTWAIT : MSG_NOSIGNAL;
     if (notify.descriptor >= 0)
-        (void)!sendto(notify.descriptor, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&notify.address,
+        (void)!sendto(notify.descriptor, state, strlen(state), flags, (const struct sockaddr *)&notify.address,
                       notify.bytes);
 }
 
