@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Typed bytes by value. One element at a time through the widest type of its kind: this is not where time goes, since the bytes
- * came as base64. What is asked for most, the same type on both sides, is a copy. */
+/* Typed bytes by value, a block at a time through a small buffer, so that they can become what they are to be where they lie. What
+ * is asked for most, the same type on both sides, is no work at all. */
 #include "server/formats/json_typed.h"
 
 #include <math.h>
 #include <string.h>
 
 static const struct json_typed types[] = {
-    {"float64", TYPED_FLOAT, 8},       {"float32", TYPED_FLOAT, 4},     {"int64", TYPED_SIGNED, 8},
-    {"complex128", TYPED_COMPLEX, 16}, {"complex64", TYPED_COMPLEX, 8}, {"bool", TYPED_BOOL, 1},
-    {"int8", TYPED_SIGNED, 1},         {"int16", TYPED_SIGNED, 2},      {"int32", TYPED_SIGNED, 4},
-    {"uint8", TYPED_UNSIGNED, 1},      {"uint16", TYPED_UNSIGNED, 2},   {"uint32", TYPED_UNSIGNED, 4},
-    {"uint64", TYPED_UNSIGNED, 8},     {"float16", TYPED_FLOAT, 2},     {"bfloat16", TYPED_BFLOAT16, 2},
+    {"float64", TYPED_FLOAT, 8, TYPED_FROM_FLOAT64},      {"float32", TYPED_FLOAT, 4, TYPED_FROM_FLOAT32},
+    {"int64", TYPED_SIGNED, 8, TYPED_FROM_INT64},         {"complex128", TYPED_COMPLEX, 16, TYPED_FROM_FLOAT64},
+    {"complex64", TYPED_COMPLEX, 8, TYPED_FROM_FLOAT32},  {"bool", TYPED_BOOL, 1, TYPED_FROM_BOOL},
+    {"int8", TYPED_SIGNED, 1, TYPED_FROM_INT8},           {"int16", TYPED_SIGNED, 2, TYPED_FROM_INT16},
+    {"int32", TYPED_SIGNED, 4, TYPED_FROM_INT32},         {"uint8", TYPED_UNSIGNED, 1, TYPED_FROM_UINT8},
+    {"uint16", TYPED_UNSIGNED, 2, TYPED_FROM_UINT16},     {"uint32", TYPED_UNSIGNED, 4, TYPED_FROM_UINT32},
+    {"uint64", TYPED_UNSIGNED, 8, TYPED_FROM_UINT64},     {"float16", TYPED_FLOAT, 2, TYPED_FROM_FLOAT16},
+    {"bfloat16", TYPED_BFLOAT16, 2, TYPED_FROM_BFLOAT16},
 };
 
 const struct json_typed *json_typed_find(const char *name)
@@ -55,136 +58,88 @@ enum convolve_dtype json_typed_result(const struct json_typed_sum *sum)
     return sum->bits <= 32 ? CONVOLVE_FLOAT32 : CONVOLVE_FLOAT64;
 }
 
-/* One element as read: an integer (`wide` where it is beyond int64) or a real number, and the imaginary part. */
-struct element {
-    bool integral, wide;
-    int64_t integer;
-    double real, imag;
+/* ---- Blocks ---- */
+
+enum { BLOCK = 512, PARTS = 2 /* of a complex element */ };
+
+/* The parts of one block, on their way. `real` has room for what each becomes. */
+struct block {
+    _Alignas(64) unsigned char from[BLOCK * PARTS * sizeof(double)];
+    _Alignas(64) unsigned char real[BLOCK * PARTS * sizeof(double)];
 };
 
-static uint64_t load_word(const unsigned char *from, unsigned bytes)
+/* Values with fractions to int64; on a fault *index is the first. */
+static enum json_typed_fault to_int64(const double *from, size_t count, int64_t *to, size_t *index)
 {
-    uint64_t word = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        word |= (uint64_t)from[i] << (8 * i);
-    return word;
-}
-
-static double load_float16(unsigned half)
-{
-    const unsigned exponent = half >> 10 & 31, fraction = half & 1023;
-    double value;
-    if (exponent == 31)
-        value = fraction ? NAN : INFINITY;
-    else if (exponent == 0)
-        value = ldexp(fraction, -24);
-    else
-        value = ldexp(1024 + fraction, (int)exponent - 25);
-    return half >> 15 ? -value : value;
-}
-
-static double load_float(const unsigned char *from, unsigned bytes)
-{
-    const uint64_t word = load_word(from, bytes);
-    if (bytes == 2)
-        return load_float16((unsigned)word);
-    if (bytes == 4) {
-        const uint32_t bits = (uint32_t)word;
-        float value;
-        memcpy(&value, &bits, sizeof value);
-        return value;
-    }
-    double value;
-    memcpy(&value, &word, sizeof value);
-    return value;
-}
-
-static struct element load_element(const struct json_typed *typed, const unsigned char *from)
-{
-    struct element element = {0};
-    const uint64_t word = load_word(from, typed->bytes < 8 ? typed->bytes : 8);
-    const unsigned unused = 64 - 8 * (typed->bytes < 8 ? typed->bytes : 8);
-    switch (typed->kind) {
-    case TYPED_BOOL:
-        element = (struct element){.integral = true, .integer = word != 0, .real = word != 0};
-        break;
-    case TYPED_SIGNED:
-        element.integral = true;
-        element.integer = (int64_t)(word << unused) >> unused;
-        element.real = (double)element.integer;
-        break;
-    case TYPED_UNSIGNED:
-        element.integral = true;
-        element.wide = word > INT64_MAX;
-        element.integer = (int64_t)word;
-        element.real = (double)word;
-        break;
-    case TYPED_FLOAT:
-        element.real = load_float(from, typed->bytes);
-        break;
-    case TYPED_BFLOAT16: {
-        const uint32_t bits = (uint32_t)word << 16;
-        float value;
-        memcpy(&value, &bits, sizeof value);
-        element.real = value;
-        break;
-    }
-    case TYPED_COMPLEX:
-        element.real = load_float(from, typed->bytes / 2);
-        element.imag = load_float(from + typed->bytes / 2, typed->bytes / 2);
-        break;
-    }
-    return element;
-}
-
-static enum json_typed_fault store_int64(const struct element *element, unsigned char *to)
-{
-    int64_t integer = element->integer;
-    if (!element->integral) {
-        if (!isfinite(element->real) || element->real != trunc(element->real))
+    for (size_t i = 0; i < count; i++) {
+        *index = i;
+        if (!isfinite(from[i]) || from[i] != trunc(from[i]))
             return TYPED_NOT_INTEGRAL;
-        if (element->real < -0x1p63 || element->real >= 0x1p63)
+        if (from[i] < -0x1p63 || from[i] >= 0x1p63)
             return TYPED_BEYOND_INT64;
-        integer = (int64_t)element->real;
-    } else if (element->wide) {
-        return TYPED_BEYOND_INT64;
+        to[i] = (int64_t)from[i];
     }
-    memcpy(to, &integer, sizeof integer);
     return TYPED_FINE;
 }
 
-static enum json_typed_fault store_float32(double real, unsigned char *to)
+/* Which element a block could not be converted for: only these two conversions have any. */
+static enum json_typed_fault find_beyond(const void *from, size_t count, enum typed_target target, size_t *index)
 {
-    const float single = (float)real;
-    memcpy(to, &single, sizeof single);
-    return isinf(single) && !isinf(real) ? TYPED_BEYOND_FLOAT32 : TYPED_FINE;
+    const uint64_t *const integers = from;
+    const double *const reals = from;
+    for (*index = 0; *index + 1 < count; ++*index)
+        if (target == TYPED_TO_INT64 ? integers[*index] > INT64_MAX
+                                     : isinf((float)reals[*index]) && !isinf(reals[*index]))
+            break;
+    return target == TYPED_TO_INT64 ? TYPED_BEYOND_INT64 : TYPED_BEYOND_FLOAT32;
 }
 
-static enum json_typed_fault store_element(const struct element *element, enum convolve_dtype dtype, unsigned char *to)
+/* `count` parts of block->from to one of the three real types. */
+static enum json_typed_fault convert_parts(struct block *block, enum typed_source source, size_t count,
+                                           enum typed_target target, void *to, size_t *index)
 {
+    const struct typed_blocks *routines = typed_blocks();
+    if (routines->convert[source][target])
+        return routines->convert[source][target](block->from, to, count)
+                   ? TYPED_FINE
+                   : find_beyond(block->from, count, target, index);
+    routines->convert[source][TYPED_TO_FLOAT64](block->from, block->real, count);
+    return to_int64((const double *)(const void *)block->real, count, to, index);
+}
+
+/* Real values to complex ones without an imaginary part. */
+static void add_zeros(const unsigned char *real, size_t count, size_t part_bytes, unsigned char *to)
+{
+    memset(to, 0, PARTS * count * part_bytes);
+    for (size_t i = 0; i < count; i++)
+        memcpy(to + PARTS * i * part_bytes, real + i * part_bytes, part_bytes);
+}
+
+static enum json_typed_fault convert_block(struct block *block, const struct json_typed *typed, size_t count,
+                                           enum convolve_dtype dtype, void *to, size_t *index)
+{
+    static const enum typed_target targets[CONVOLVE_DTYPE_COUNT] = {
+        [CONVOLVE_FLOAT64] = TYPED_TO_FLOAT64,   [CONVOLVE_FLOAT32] = TYPED_TO_FLOAT32,
+        [CONVOLVE_INT64] = TYPED_TO_INT64,       [CONVOLVE_COMPLEX128] = TYPED_TO_FLOAT64,
+        [CONVOLVE_COMPLEX64] = TYPED_TO_FLOAT32,
+    };
     enum json_typed_fault fault;
-    switch (dtype) {
-    case CONVOLVE_INT64:
-        return store_int64(element, to);
-    case CONVOLVE_FLOAT32:
-        return store_float32(element->real, to);
-    case CONVOLVE_COMPLEX64:
-        fault = store_float32(element->real, to);
-        return fault != TYPED_FINE ? fault : store_float32(element->imag, to + sizeof(float));
-    case CONVOLVE_COMPLEX128:
-        memcpy(to + sizeof(double), &element->imag, sizeof(double));
-        memcpy(to, &element->real, sizeof(double));
-        return TYPED_FINE;
-    default:
-        memcpy(to, &element->real, sizeof(double));
-        return TYPED_FINE;
+    if (typed->kind == TYPED_COMPLEX) {
+        fault = convert_parts(block, typed->source, PARTS * count, targets[dtype], to, index);
+        *index /= PARTS;
+        return fault;
     }
+    if (!convolve_dtype_is_complex(dtype))
+        return convert_parts(block, typed->source, count, targets[dtype], to, index);
+    fault = convert_parts(block, typed->source, count, targets[dtype], block->real, index);
+    add_zeros(block->real, count, convolve_dtype_bytes(dtype) / PARTS, to);
+    return fault;
 }
 
 enum json_typed_fault json_typed_convert(const struct json_typed *typed, const unsigned char *from, size_t count,
                                          enum convolve_dtype dtype, void *to, size_t *index)
 {
-    const size_t bytes = convolve_dtype_bytes(dtype);
+    const size_t bytes = convolve_dtype_bytes(dtype), blocks = (count + BLOCK - 1) / BLOCK;
     if (strcmp(typed->name, convolve_dtype_name(dtype)) == 0) {
         if (to != from)
             memcpy(to, from, count * bytes);
@@ -194,14 +149,18 @@ enum json_typed_fault json_typed_convert(const struct json_typed *typed, const u
      * the last one found. */
     const bool backwards = bytes > typed->bytes;
     enum json_typed_fault fault = TYPED_FINE;
-    for (size_t i = 0; i < count; i++) {
-        const size_t at = backwards ? count - 1 - i : i;
-        const struct element element = load_element(typed, from + at * typed->bytes);
-        const enum json_typed_fault found = store_element(&element, dtype, (unsigned char *)to + at * bytes);
+    struct block block;
+    for (size_t i = 0; i < blocks; i++) {
+        const size_t at = (backwards ? blocks - 1 - i : i) * BLOCK;
+        const size_t there = count - at < BLOCK ? count - at : BLOCK;
+        size_t place = 0;
+        memcpy(block.from, from + at * typed->bytes, there * typed->bytes);
+        const enum json_typed_fault found =
+            convert_block(&block, typed, there, dtype, (unsigned char *)to + at * bytes, &place);
         if (found == TYPED_FINE)
             continue;
         fault = found;
-        *index = at;
+        *index = at + place;
         if (!backwards)
             break;
     }

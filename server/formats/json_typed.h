@@ -5,6 +5,7 @@
 #define SERVER_FORMATS_JSON_TYPED_H
 
 #include "core/convolve.h"
+#include "server/formats/simd/typed.h"
 
 enum json_typed_kind {
     TYPED_BOOL,
@@ -19,6 +20,7 @@ struct json_typed {
     const char *name;
     enum json_typed_kind kind;
     unsigned bytes; /* of one element */
+    enum typed_source source; /* of a complex one: its parts' */
 };
 
 const struct json_typed *json_typed_find(const char *name); /* NULL where there is none */

@@ -6,6 +6,7 @@
 #include "server/formats/simd/base64.h"
 #include "server/formats/simd/read.h"
 #include "server/formats/simd/routines.h"
+#include "server/formats/simd/typed.h"
 
 #ifdef HAVE_ISA_avx2
 #define WITH_avx2(table) , &table##_avx2
@@ -38,6 +39,7 @@
 
 DEFINE_CHOICE(, number_routines, number_routines)
 DEFINE_CHOICE(, base64_blocks, base64_blocks)
+DEFINE_CHOICE(, typed_blocks, typed_blocks)
 DEFINE_CHOICE(static, choose_reader, number_reader)
 
 /* Reading under avx512 also moves bytes about as only later CPUs of that set can. */
