@@ -46,6 +46,17 @@ struct feed {
     int64_t offset;
 };
 
+/* The size of the next piece, `left` at most. */
+static inline size_t feed_piece_bytes(uint64_t way, uint64_t *state, size_t left)
+{
+    const uint64_t draw = feed_random(state);
+    const size_t piece = way == FEED_WHOLE   ? left
+                         : way == FEED_BYTES ? 1
+                         : draw % 4 == 0     ? 1 + draw / 4 % 200
+                                             : 1 + draw / 4 % 12;
+    return piece < left ? piece : left;
+}
+
 /* Each piece stands in memory of its own, so that a sanitizer sees a read beyond it. */
 static inline void feed_pieces(struct feed *feed, const char *text, size_t count, uint64_t way)
 {
@@ -53,12 +64,7 @@ static inline void feed_pieces(struct feed *feed, const char *text, size_t count
     size_t at = 0;
     bool going = true;
     while (going && at < count) {
-        const uint64_t draw = feed_random(&state);
-        size_t piece = way == FEED_WHOLE   ? count
-                       : way == FEED_BYTES ? 1
-                       : draw % 4 == 0     ? 1 + draw / 4 % 200
-                                           : 1 + draw / 4 % 12;
-        piece = piece < count - at ? piece : count - at;
+        const size_t piece = feed_piece_bytes(way, &state, count - at);
         char *copy = malloc(piece);
         memcpy(copy, text + at, piece);
         going = json_decoder_feed(feed->decoder, copy, piece, &feed->error);
@@ -209,6 +215,24 @@ static inline enum convolve_dtype feed_dtype(const struct json_body *body, enum 
     return value && json_read_choice(value, "", names, &dtype, NULL) ? (enum convolve_dtype)dtype : otherwise;
 }
 
+/* Every member that came. */
+static inline void feed_print_body(struct feed_text *out, const struct json_body *body, enum convolve_dtype dtype,
+                                   bool missing, struct arena *arena, struct convolve_error *error)
+{
+    for (size_t i = 0; i < feed_schema.count; i++) {
+        const struct json_value *value = json_member(body, feed_members[i].name);
+        char pointer[40];
+        if (!value)
+            continue;
+        snprintf(pointer, sizeof pointer, "/%s", feed_members[i].name);
+        feed_print(out, "%s%s=", out->count ? "; " : "", feed_members[i].name);
+        if (feed_members[i].tensor && !json_names_kernel(value))
+            feed_print_tensor(out, value, pointer, dtype, missing, arena, error);
+        else
+            feed_print_value(out, value);
+    }
+}
+
 /* The whole outcome: "slug pointer@offset" (and ": detail" where `details`), or every member. The caller frees it. */
 static inline char *feed_outcome(const char *text, size_t count, uint64_t way, enum convolve_dtype dtype, bool missing,
                                  bool details)
@@ -217,20 +241,10 @@ static inline char *feed_outcome(const char *text, size_t count, uint64_t way, e
     struct feed_text out = {0};
     feed_body(&feed, text, count, way);
     dtype = feed_dtype(feed.body, dtype);
-    if (!feed.body)
+    if (feed.body)
+        feed_print_body(&out, feed.body, dtype, missing, &feed.arena, &feed.error);
+    else
         feed_print_error(&out, &feed.error, feed.offset);
-    for (size_t i = 0; feed.body && i < feed_schema.count; i++) {
-        const struct json_value *value = json_member(feed.body, feed_members[i].name);
-        char pointer[40];
-        if (!value)
-            continue;
-        snprintf(pointer, sizeof pointer, "/%s", feed_members[i].name);
-        feed_print(&out, "%s%s=", out.count ? "; " : "", feed_members[i].name);
-        if (feed_members[i].tensor && !json_names_kernel(value))
-            feed_print_tensor(&out, value, pointer, dtype, missing, &feed.arena, &feed.error);
-        else
-            feed_print_value(&out, value);
-    }
     if (details && feed.error.slug)
         feed_print(&out, ": %s", feed.error.detail);
     feed_print(&out, "%s", "");
