@@ -113,6 +113,12 @@ static bool end_word(struct form *form, struct convolve_error *error)
     return fine;
 }
 
+/* Every word that means something begins so, and true, false and null are words here first. */
+static bool is_word_start(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
 static bool feed_start(struct form *form, const char *bytes, size_t count, struct convolve_error *error)
 {
     size_t space = 0;
@@ -126,7 +132,7 @@ static bool feed_start(struct form *form, const char *bytes, size_t count, struc
     if ((unsigned char)bytes[space] == NPY_MAGIC && form->space_count == 0)
         form->state = FORM_NPY;
     else
-        form->state = bytes[space] != '\0' && strchr("[{\"-0123456789", bytes[space]) ? FORM_JSON : FORM_WORD;
+        form->state = is_word_start(bytes[space]) ? FORM_WORD : FORM_JSON;
     return form_feed(form, bytes + space, count - space, error);
 }
 

@@ -157,6 +157,8 @@ static void faults(void **state)
         {"/v1/convolve?kernel=[1]&mode=", 400, "malformed-json", "/mode", 0, NULL},
         {"/v1/convolve?kernel=[1]&mode=\"same", 400, "malformed-json", "/mode", 5, NULL},
         {"/v1/convolve?kernel=[1]&mode=sa%FFme", 400, "malformed-json", "/mode", 2, NULL},
+        {"/v1/convolve?kernel=(1,2)", 400, "malformed-json", "/kernel", 0, NULL},
+        {"/v1/convolve?kernel=%EF%BB%BF[1]", 400, "malformed-json", "/kernel", 0, NULL},
         {"/v1/convolve?kernel=[1]&fillvalue=-inf", 400, "malformed-json", "/fillvalue", 1, NULL},
         /* Syntax comes before every other fault, wherever it is. */
         {"/v1/convolve?mod=1&mod=1&kernel=[", 400, "malformed-json", "/kernel", 1, NULL},
