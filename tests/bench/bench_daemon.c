@@ -148,19 +148,15 @@ static size_t whole_bytes(const char *head)
     return length && length < end ? (size_t)(end + 4 - head) + strtoul(length + 18, NULL, 10) : 0;
 }
 
-size_t connection_post(int connection, const struct text *body, struct text *answer)
+static size_t receive_answer(int connection, struct text *answer)
 {
     static _Thread_local char *room;
-    char head[128], last[5] = "";
+    char last[5] = "";
     size_t count = 0, whole = 0;
     bool headed = false;
 
     if (!room && !(room = malloc(READ_BYTES + 1)))
         die("no memory");
-    const int head_bytes = snprintf(
-        head, sizeof head, "POST /v1/correlate HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", body->count);
-    send_all(connection, head, (size_t)head_bytes, MSG_MORE);
-    send_all(connection, body->bytes, body->count, 0);
     while (!headed || (whole ? count < whole : memcmp(last, "0\r\n\r\n", 5) != 0)) {
         const ssize_t got = recv(connection, room, READ_BYTES, 0);
         if (got <= 0)
@@ -185,6 +181,22 @@ size_t connection_post(int connection, const struct text *body, struct text *ans
     return count;
 }
 
+size_t connection_post(int connection, const struct text *body, struct text *answer)
+{
+    char head[128];
+    const int head_bytes = snprintf(
+        head, sizeof head, "POST /v1/correlate HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n", body->count);
+    send_all(connection, head, (size_t)head_bytes, MSG_MORE);
+    send_all(connection, body->bytes, body->count, 0);
+    return receive_answer(connection, answer);
+}
+
+size_t connection_exchange(int connection, const struct text *request, struct text *answer)
+{
+    send_all(connection, request->bytes, request->count, 0);
+    return receive_answer(connection, answer);
+}
+
 struct text json_request(int side, int kernel_side, int dtype_last)
 {
     struct text body = {malloc(((size_t)side * (size_t)side + (size_t)kernel_side * (size_t)kernel_side) * 12 + 4096),
@@ -207,4 +219,34 @@ struct text json_request(int side, int kernel_side, int dtype_last)
     at += sprintf(at, "]%s}", dtype_last ? ",\"dtype\":\"float32\"" : "");
     body.count = (size_t)(at - body.bytes);
     return body;
+}
+
+struct text npy_request(int side, int kernel_side)
+{
+    enum { FILE_HEADER_BYTES = 128, HEAD_BYTES = 4096 };
+    const size_t values = (size_t)side * (size_t)side, file_bytes = FILE_HEADER_BYTES + values * sizeof(float);
+    struct text request = {malloc(HEAD_BYTES + file_bytes), 0};
+    if (!request.bytes)
+        die("no memory");
+    char *at = request.bytes + sprintf(request.bytes, "POST /v1/correlate?dtype=float32&mode=same&kernel=%%5B");
+    for (int y = 0; y < kernel_side; y++) {
+        for (int x = 0; x < kernel_side; x++)
+            at += sprintf(at, "%s0.%03d", x ? "," : y ? ",%5B" : "%5B", rand() % 1000);
+        at += sprintf(at, "%%5D");
+    }
+    at += sprintf(at,
+                  "%%5D HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-npy\r\nAccept: application/x-npy\r\n"
+                  "Content-Length: %zu\r\n\r\n",
+                  file_bytes);
+    memset(at, ' ', FILE_HEADER_BYTES);
+    memcpy(at, "\x93NUMPY\1\0\x76", 10);
+    const int used = sprintf(at + 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", side, side);
+    at[10 + used] = ' ';
+    at += FILE_HEADER_BYTES;
+    for (size_t i = 0; i < values; i++, at += sizeof(float)) {
+        const float value = (float)(rand() % 1000000) / 1e6f;
+        memcpy(at, &value, sizeof value);
+    }
+    request.count = (size_t)(at - request.bytes);
+    return request;
 }

@@ -27,8 +27,12 @@ int connection_open(unsigned port);
 /* Sends a whole request to /v1/correlate and waits for the end of its answer, which must be 200. What came is in `answer`, headers
  * and all, where it is not NULL; how much came is returned. */
 size_t connection_post(int connection, const struct text *body, struct text *answer);
+/* The same for a request that has its head already. */
+size_t connection_exchange(int connection, const struct text *request, struct text *answer);
 
 /* {"dtype", "mode", "input": side x side, "kernel": ...}, numbers of six decimals; the dtype last where asked. */
 struct text json_request(int side, int kernel_side, int dtype_last);
+/* The same as a .npy file, head and all, that asks for one. */
+struct text npy_request(int side, int kernel_side);
 
 #endif
