@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { ROOM = 1 << 20 };
+enum { ROOM = 64 << 10 };
 
 struct unpacked {
     bool fine, full; /* full: there was more than ROOM */
@@ -32,7 +32,7 @@ static bool take(void *context, const char *bytes, size_t count)
 
 static void unpack(struct unpacked *out, const char *body, size_t count, uint64_t way)
 {
-    struct memory_budget budget = {.limit = 4 << 20};
+    struct memory_budget budget = {.limit = 1 << 20};
     struct arena arena;
     struct convolve_error error = {.slug = NULL};
     uint64_t state = way;
