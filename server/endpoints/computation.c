@@ -18,7 +18,7 @@
 #include "server/request.h"
 #include "server/response.h"
 
-/* A body is read to its end where it came in, unless it is longer. */
+/* A body is read to its end where it came in, unless it is longer, or packed, so that its length says nothing. */
 enum { INLINE_BODY_BYTES = 32 << 10 };
 
 /* ---- JSON, the way in and out that every caller has ---- */
@@ -260,7 +260,7 @@ enum endpoint_answer computation_run(struct request *request, struct response *r
 enum endpoint_answer computation_answer(struct request *request, struct response *response,
                                         struct convolve_error *error)
 {
-    if (request->body_bytes > INLINE_BODY_BYTES)
+    if (request->body_bytes > INLINE_BODY_BYTES || request->media.gzip)
         return defer(request);
     const uint64_t since = clock_now_ns();
     const bool read = read_body(request, error);
