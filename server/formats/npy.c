@@ -8,7 +8,7 @@
 
 #include "server/formats/json_body.h"
 
-enum { START_BYTES = 8, GROWTH_BYTES = 64 << 10, TILE = 16 };
+enum { START_BYTES = 8, GROWTH_BYTES = 64 << 10, EXPECTED_BYTES_MAX = 256 << 20, TILE = 16 };
 
 static bool fail_npy(struct convolve_error *error, const char *what)
 {
@@ -91,7 +91,9 @@ static bool reserve(struct npy_reader *reader, size_t count, struct convolve_err
         return true;
     const size_t more =
         reader->header.value_bytes - needed < GROWTH_BYTES ? reader->header.value_bytes : needed + GROWTH_BYTES;
-    unsigned char *values = arena_block_resize(reader->arena, reader->values, more);
+    /* What is announced beyond all reason is not even given addresses. */
+    const size_t expected = reader->header.value_bytes <= EXPECTED_BYTES_MAX ? reader->header.value_bytes : 0;
+    unsigned char *values = arena_block_grow(reader->arena, reader->values, more, expected);
     if (!values)
         return json_fail_memory(reader->arena, error);
     reader->values = values;
