@@ -3,6 +3,7 @@
  * they tell is concluded; units make the outputs; padded gradients are folded; outputs that this leaves open are looked at. */
 #include "core/layer_explain.h"
 #include "core/layer_state.h"
+#include "core/layer_winograd.h"
 
 #include <assert.h>
 #include <float.h>
@@ -43,11 +44,12 @@ static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
     const struct layer_state *state = layer_state(plan);
     switch (stage_of(plan, stage)) {
     case STAGE_PACK:
-        return state->sweep.copy_tiles + state->sweep.pack_tiles + state->pack_tiles + state->scan_tiles;
+        return state->sweep.copy_tiles + state->sweep.pack_tiles + state->pack_tiles + state->scan_tiles +
+               (state->winograd.m ? layer_winograd_scan_tiles(state) : 0);
     case STAGE_CONCLUDE:
         return 1;
     case STAGE_MAKE:
-        return state->plain ? state->plain_tiles : state->tile_count;
+        return state->plain ? state->plain_tiles : state->tile_count + state->winograd.units;
     case STAGE_SWEEP:
         return state->sweep.tiles;
     case STAGE_EMIT:
@@ -59,6 +61,13 @@ static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
     }
 }
 
+static void pack_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
+{
+    layer_pack_tile(plan, run, tile);
+    if (layer_state(plan)->winograd.m)
+        layer_winograd_pack(plan, run, tile);
+}
+
 static void prepare_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
 {
     const struct layer_state *state = layer_state(plan);
@@ -66,34 +75,56 @@ static void prepare_tile(const struct convolve_plan *plan, const struct convolve
     if (tile < sweep)
         layer_sweep_prepare(plan, run, tile);
     else if (tile - sweep < state->pack_tiles)
-        layer_pack_tile(plan, run, tile - sweep);
-    else
+        pack_tile(plan, run, tile - sweep);
+    else if (tile - sweep - state->pack_tiles < state->scan_tiles)
         layer_scan_tile(plan, run, tile - sweep - state->pack_tiles);
+    else
+        layer_winograd_scan(plan, run, tile - sweep - state->pack_tiles - state->scan_tiles);
+}
+
+static void conclude(const struct convolve_plan *plan, const struct convolve_run *run)
+{
+    layer_conclude(plan, run);
+    if (layer_state(plan)->winograd.m)
+        layer_winograd_conclude(plan, run);
+}
+
+/* winograd's units, then those of `direct` for the items that need it. */
+static void make_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile, void *tile_scratch)
+{
+    const struct layer_state *state = layer_state(plan);
+    if (tile < state->winograd.units) {
+        layer_winograd_unit(plan, run, tile, tile_scratch);
+        return;
+    }
+    const size_t first = (tile - state->winograd.units) * state->units_per_tile;
+    for (size_t i = first; i < state->unit_count && i < first + state->units_per_tile; i++)
+        layer_run_unit(plan, run, i, tile_scratch);
 }
 
 static void layer_run_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage,
                            size_t tile, void *tile_scratch)
 {
     const struct layer_state *state = layer_state(plan);
-    const size_t first = tile * state->units_per_tile;
     switch (stage_of(plan, stage)) {
     case STAGE_PACK:
         prepare_tile(plan, run, tile);
         break;
     case STAGE_CONCLUDE:
-        layer_conclude(plan, run);
+        conclude(plan, run);
         break;
     case STAGE_MAKE:
         if (state->plain)
             layer_plain_tile(plan, run, tile, false);
-        for (size_t i = first; !state->plain && i < state->unit_count && i < first + state->units_per_tile; i++)
-            layer_run_unit(plan, run, i, tile_scratch);
+        else
+            make_tile(plan, run, tile, tile_scratch);
         break;
     case STAGE_SWEEP:
-        layer_sweep_tile(plan, run, stage - STAGE_MAKE, tile, tile_scratch);
+        (state->sweep.by_lanes ? layer_lanes_tile : layer_sweep_tile)(plan, run, stage - STAGE_MAKE, tile,
+                                                                      tile_scratch);
         break;
     case STAGE_EMIT:
-        layer_sweep_emit(plan, run, tile);
+        (state->sweep.by_lanes ? layer_lanes_emit : layer_sweep_emit)(plan, run, tile);
         break;
     case STAGE_FOLD:
         layer_fold_tile(plan, run, tile);
@@ -113,7 +144,9 @@ static bool layer_finish(const struct convolve_plan *plan, const struct convolve
                              "an exact output does not fit int64: dtype float64 holds it approximately");
     outcome->nonfinite = found->first_nonfinite != UINT64_MAX;
     outcome->nonfinite_index = outcome->nonfinite ? (size_t)found->first_nonfinite : 0;
-    outcome->error_bound = outcome->nonfinite ? NAN : found->check && !found->checked_bound ? 0 : found->bound;
+    outcome->error_bound = outcome->nonfinite                      ? NAN
+                           : found->check && !found->checked_bound ? found->floor
+                                                                   : fmax(found->bound, found->floor);
     return true;
 }
 
@@ -123,8 +156,12 @@ static double layer_predict(const struct convolve_plan *plan, const struct convo
     const struct layer_findings *found = layer_scratch_parts(state, run->scratch).findings;
     for (size_t tile = 0; tile < state->scan_tiles; tile++)
         layer_scan_tile(plan, run, tile);
-    layer_conclude(plan, run);
-    return found->source.nonfinite || found->weight.nonfinite || found->bias.nonfinite ? NAN : found->bound;
+    for (size_t tile = 0; state->winograd.m && tile < layer_winograd_scan_tiles(state); tile++)
+        layer_winograd_scan(plan, run, tile);
+    conclude(plan, run);
+    return found->source.nonfinite || found->weight.nonfinite || found->bias.nonfinite
+               ? NAN
+               : fmax(found->bound, found->floor);
 }
 
 /* The state stays where the draft has put it. */
@@ -145,26 +182,43 @@ static void layer_destroy(struct convolve_plan *plan)
     (void)plan; /* holds nothing beside the draft */
 }
 
-static const struct plan_method layer_direct = {
-    .id = CONVOLVE_DIRECT,
-    .create = layer_create,
-    .destroy = layer_destroy,
-    .stage_count = layer_stage_count,
-    .tile_count = layer_tile_count,
-    .run_tile = layer_run_tile,
-    .finish = layer_finish,
-    .predict = layer_predict,
-};
+/* Both are stages of one plan: what winograd leaves is made by `direct`. */
+#define LAYER_METHOD(name, method)                                                                                     \
+    static const struct plan_method name = {                                                                           \
+        .id = method,                                                                                                  \
+        .create = layer_create,                                                                                        \
+        .destroy = layer_destroy,                                                                                      \
+        .stage_count = layer_stage_count,                                                                              \
+        .tile_count = layer_tile_count,                                                                                \
+        .run_tile = layer_run_tile,                                                                                    \
+        .finish = layer_finish,                                                                                        \
+        .predict = layer_predict,                                                                                      \
+    };
+LAYER_METHOD(layer_direct, CONVOLVE_DIRECT)
+LAYER_METHOD(layer_winograd, CONVOLVE_WINOGRAD)
+#undef LAYER_METHOD
 
 /* ---- Creation --------------------------------------------------------------------------------------------------------- */
 
+/* Methods that no layer has; whether one that some have can do this one depends on its shapes. */
 static bool check_method(const struct convolve_layer_spec *spec, struct convolve_error *error)
 {
-    if (spec->method == CONVOLVE_AUTO || spec->method == CONVOLVE_DIRECT)
+    if (spec->method == CONVOLVE_AUTO || spec->method == CONVOLVE_DIRECT || spec->method == CONVOLVE_WINOGRAD)
         return true;
     return convolve_fail(error, "invalid-value", "/method",
-                         "method %s is not built in for layers: there are auto, direct",
+                         "method %s is not built in for layers: there are auto, direct, winograd",
                          convolve_method_name(spec->method));
+}
+
+/* `auto` goes by shapes and dtype alone; where a bound is asked for it takes the method whose bound is the least. */
+static bool choose_method(struct convolve_plan *plan, struct layer_state *state, const struct convolve_layer_spec *spec)
+{
+    if (spec->method != CONVOLVE_WINOGRAD &&
+        (spec->method != CONVOLVE_AUTO || spec->max_error_given || state->plain ||
+         !layer_winograd_accepts(&state->geometry, NULL) || !layer_winograd_pays(state)))
+        return true;
+    plan->method = &layer_winograd;
+    return layer_winograd_derive(state);
 }
 
 /* The plan up to its sizes. */
@@ -178,14 +232,15 @@ static bool prepare(struct convolve_draft *draft, const struct convolve_layer_sp
     draft->may_separate = false;
     plan->spec.max_error_given = spec->max_error_given;
     plan->spec.max_error = spec->max_error;
-    if (!check_method(spec, error) || !layer_geometry_derive(&geometry, spec, error))
+    if (!check_method(spec, error) || !layer_geometry_derive(&geometry, spec, error) ||
+        (spec->method == CONVOLVE_WINOGRAD && !layer_winograd_accepts(&geometry, error)))
         return false;
     plan->geometry.output = geometry.output;
     plan->geometry.output_count = geometry.output_count;
     plan->geometry.multiply_adds = geometry.multiply_adds;
     plan->routines = simd_routines();
     if (plan_size_add(&plan->sizes.plan_bytes, 1, sizeof *state) && layer_cut_derive(state, &geometry) &&
-        layer_scratch_size(state, &plan->sizes.scratch_bytes) &&
+        choose_method(plan, state, spec) && layer_scratch_size(state, &plan->sizes.scratch_bytes) &&
         layer_tile_scratch(state, &plan->sizes.tile_scratch_bytes))
         return true;
     convolve_fail(error, "too-large", "",

@@ -2,6 +2,7 @@
 /* How a layer is cut into units, from its geometry alone. A unit's copied input should stay in the second-level cache, its
  * work be some tenths of a millisecond, and its rows of places be long. */
 #include "core/layer_state.h"
+#include "core/layer_winograd.h"
 
 enum {
     UNIT_PLACES = 512, /* at most, where channels are few */
@@ -361,13 +362,24 @@ bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *ge
     return choose_unit(state) && count_units(state);
 }
 
-bool layer_tile_scratch(const struct layer_state *state, size_t *bytes)
+static bool direct_scratch(const struct layer_state *state, size_t *bytes)
 {
-    *bytes = 0;
+    if (state->sweep.by_lanes)
+        return layer_lanes_scratch(state, bytes);
     if (state->geometry.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
         return state->plain || plan_size_add(bytes, state->sweep.segment * state->parts, sizeof(ptrdiff_t));
     return state->plain || (plan_size_add(bytes, state->tap_count, sizeof(ptrdiff_t)) &&
                             plan_size_add(bytes, state->copy_elements, state->element_bytes) &&
                             plan_size_add(bytes, state->made_rows * state->made_row, state->element_bytes) &&
                             (!state->by_rows || layer_rows_scratch(state, bytes)));
+}
+
+bool layer_tile_scratch(const struct layer_state *state, size_t *bytes)
+{
+    size_t winograd = 0;
+    *bytes = 0;
+    if (!direct_scratch(state, bytes) || (state->winograd.m && !layer_winograd_tile_scratch(state, &winograd)))
+        return false;
+    *bytes = *bytes > winograd ? *bytes : winograd;
+    return true;
 }

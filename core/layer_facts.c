@@ -8,14 +8,20 @@
  * by its own sum. int64 results are made modulo 2^64 and are right where A < 2^62; else they are made again, exactly. */
 #include "core/layer_explain.h"
 #include "core/layer_state.h"
+#include "core/layer_winograd.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
+static size_t packed_values(const struct layer_state *state)
+{
+    return state->plain || state->sweep.by_lanes ? 0 : state->weight_values;
+}
+
 bool layer_scratch_size(const struct layer_state *state, size_t *bytes)
 {
-    const size_t packed = state->plain ? 0 : state->weight_values;
+    const size_t packed = packed_values(state);
     *bytes = 0;
     return plan_size_add(bytes, 1, sizeof(struct layer_findings)) &&
            plan_size_add(bytes, state->source_chunks, sizeof(struct layer_facts)) &&
@@ -23,21 +29,23 @@ bool layer_scratch_size(const struct layer_state *state, size_t *bytes)
            plan_size_add(bytes, state->bias_chunks, sizeof(struct layer_facts)) &&
            plan_size_add(bytes, packed, state->parts * state->element_bytes) &&
            plan_size_add(bytes, state->target_values, state->parts * state->element_bytes) &&
-           plan_size_add(bytes, state->sweep.copied, state->element_bytes);
+           plan_size_add(bytes, state->sweep.copied, state->element_bytes) &&
+           (!state->winograd.m || layer_winograd_scratch(state, bytes));
 }
 
 struct layer_scratch layer_scratch_parts(const struct layer_state *state, void *scratch)
 {
     unsigned char *cursor = scratch;
-    struct layer_scratch parts;
+    struct layer_scratch parts = {0};
     parts.findings = plan_scratch_take(&cursor, 1, sizeof *parts.findings);
     parts.source = plan_scratch_take(&cursor, state->source_chunks, sizeof *parts.source);
     parts.weight = plan_scratch_take(&cursor, state->weight_chunks, sizeof *parts.weight);
     parts.bias = plan_scratch_take(&cursor, state->bias_chunks, sizeof *parts.bias);
-    parts.packed =
-        plan_scratch_take(&cursor, state->plain ? 0 : state->weight_values, state->parts * state->element_bytes);
+    parts.packed = plan_scratch_take(&cursor, packed_values(state), state->parts * state->element_bytes);
     parts.target = plan_scratch_take(&cursor, state->target_values, state->parts * state->element_bytes);
-    parts.copied = cursor;
+    parts.copied = plan_scratch_take(&cursor, state->sweep.copied, state->element_bytes);
+    if (state->winograd.m)
+        layer_winograd_parts(state, cursor, &parts);
     return parts;
 }
 
@@ -197,7 +205,11 @@ void layer_plain_tile(const struct convolve_plan *plan, const struct convolve_ru
     if (check && !found->check && !again)
         return;
     const size_t first = tile * state->plain_outputs, all = state->geometry.output_count;
+    const struct layer_item *const items = layer_scratch_parts(state, run->scratch).items;
+    const size_t item_outputs = all / state->geometry.items;
     for (size_t i = first; i < all && i < first + state->plain_outputs; i++) {
+        if (items && !again && !items[i / item_outputs].judged)
+            continue;
         const struct layer_value made = layer_define(&state->geometry, run, i, NULL, NULL);
         if (made.overflow)
             __atomic_store_n(&found->overflow, 1, __ATOMIC_RELAXED);

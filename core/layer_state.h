@@ -54,6 +54,27 @@ struct layer_sweep {
     size_t segment, segments; /* of a row of places, and how many there are in all */
     size_t pass, passes; /* segments of a pass */
     size_t copy_tiles, pack_tiles, tiles, emit_tiles;
+    bool by_lanes; /* layer_lanes.c; `cells`, `segment` and `segments` (of a row) are then those of a pass */
+    size_t high; /* rows of places of a pass */
+};
+
+/* How winograd cuts a layer up (layer_winograd.c); m is 0 under another method. Lengths in cells count real numbers. */
+struct layer_winograd {
+    unsigned m;
+    size_t tiles[2]; /* rows of tiles, and tiles of a row */
+    size_t high, wide, row_units, column_units, units; /* tiles of a unit; units of a slice, and of all */
+    size_t rows; /* output channels whose products are there at a time */
+    size_t lines, phase; /* of a unit's cells: rows, and from one of the m phases of a row to the next */
+    size_t pitch; /* from one product's tiles to the next */
+    size_t block, weights; /* transformed: of a block of rows, and of all */
+    size_t item_values, item_chunks, weight_chunks; /* to look at */
+};
+
+/* What winograd knows of an item's values. */
+struct layer_item {
+    bool direct; /* is made by `direct` */
+    bool judged; /* integers, whose outputs are to be looked at one by one */
+    bool positive, zeros; /* nothing negative; some zeros */
 };
 
 struct layer_state {
@@ -81,6 +102,7 @@ struct layer_state {
     size_t pack_tiles, scan_tiles, fold_tiles, plain_outputs, plain_tiles;
     size_t target_values; /* of the folded target in scratch */
     struct layer_sweep sweep; /* of backward_weight */
+    struct layer_winograd winograd;
     size_t fold_most; /* cells that may stand for one element */
 };
 
@@ -94,6 +116,7 @@ struct layer_facts {
 struct layer_findings {
     struct layer_facts source, weight, bias; /* joined */
     double bound; /* of every output */
+    double floor; /* of those that are not looked at */
     bool check; /* outputs are to be looked at one by one */
     /* Found while tiles run; by __atomic operations only. */
     uint64_t first_nonfinite, checked_bound, overflow;
@@ -105,6 +128,9 @@ struct layer_scratch {
     void *packed; /* of backward_weight: grad_output */
     void *target; /* of fold; of backward_weight the sums, before they are brought into order */
     void *copied; /* of backward_weight: the input, channels last, with its padding */
+    struct simd_fft_facts *item_facts; /* of winograd: of chunks of the items, then of the weight */
+    struct layer_item *items;
+    void *transformed;
 };
 
 enum {
@@ -182,6 +208,17 @@ void layer_sweep_prepare(const struct convolve_plan *plan, const struct convolve
 void layer_sweep_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t pass, size_t tile,
                       void *tile_scratch);
 void layer_sweep_emit(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
+
+/* ---- layer_lanes.c: the same of depthwise layers. False where a request is not of that kind. ---- */
+bool layer_lanes_derive(struct layer_state *state);
+bool layer_lanes_scratch(const struct layer_state *state, size_t *bytes);
+void layer_lanes_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t pass, size_t tile,
+                      void *tile_scratch);
+void layer_lanes_emit(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
+
+/* Brings `count` made values to where they are `pitch` apart. */
+void layer_move_row(const struct layer_state *state, unsigned char *to, const unsigned char *from, size_t count,
+                    size_t pitch);
 
 /* ---- layer_facts.c ---- */
 void layer_scan_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);

@@ -55,8 +55,8 @@ static unsigned char *target_of(const struct layer_unit *unit)
 
 /* ---- Rows to their places --------------------------------------------------------------------------------------------- */
 
-static void move_row(const struct layer_state *state, unsigned char *to, const unsigned char *from, size_t count,
-                     size_t pitch)
+void layer_move_row(const struct layer_state *state, unsigned char *to, const unsigned char *from, size_t count,
+                    size_t pitch)
 {
     if (pitch == 1) {
         memcpy(to, from, count * state->element_bytes);
@@ -78,9 +78,9 @@ static void move_rows(const struct layer_unit *unit)
     unsigned char *const target = target_of(unit);
     for (size_t row = unit->row; row < unit->row + unit->rows; row++)
         for (size_t y = 0; y < unit->count[1]; y++)
-            move_row(state, target + (target_value(unit, row, y, 0) * parts + row % parts) * bytes,
-                     made + ((row - unit->row) * unit->made_pitch + y * unit->row_pitch) * bytes, unit->count[2],
-                     pitch);
+            layer_move_row(state, target + (target_value(unit, row, y, 0) * parts + row % parts) * bytes,
+                           made + ((row - unit->row) * unit->made_pitch + y * unit->row_pitch) * bytes, unit->count[2],
+                           pitch);
 }
 
 /* ---- Panels ----------------------------------------------------------------------------------------------------------- */
@@ -179,10 +179,19 @@ static void choose_shape(struct layer_unit *unit)
     unit->made_pitch = (y - 1) * unit->row_pitch + x;
 }
 
+/* Whether all that was made beside the target is finite, so that its places, which lie apart there, need no look. */
+static bool made_is_finite(const struct layer_unit *unit)
+{
+    const struct simd_routines *const routines = unit->plan->routines;
+    const size_t count = unit->rows * unit->made_pitch;
+    return !unit->straight && (unit->state->element == LAYER_F32 ? routines->finite_f32(unit->made, count)
+                                                                 : routines->finite_f64(unit->made, count));
+}
+
 static void look_at_rows(const struct layer_unit *unit)
 {
     const struct layer_state *state = unit->state;
-    if (state->fold || state->element == LAYER_U64)
+    if (state->fold || state->element == LAYER_U64 || made_is_finite(unit))
         return;
     const size_t pitch = state->target.axis_pitch[2] * state->cut[2].phases_apart;
     const size_t row_pitch = state->target.axis_pitch[1] * state->cut[1].phases_apart;
@@ -206,6 +215,8 @@ void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run 
     const struct layer_state *state = unit.state;
     unsigned char *cursor = tile_scratch;
     if (!place_unit(&unit, number))
+        return;
+    if (state->winograd.m && !layer_scratch_parts(state, run->scratch).items[unit.item].direct)
         return;
     unit.offsets = plan_scratch_take(&cursor, state->tap_count, sizeof(ptrdiff_t));
     unit.copy = plan_scratch_take(&cursor, state->copy_elements, state->element_bytes);

@@ -13,6 +13,8 @@
 
 enum {
     SEGMENT_PLACES = 1024,
+    UNIT_BLOCKS = 4, /* of rows: they share what they read of the input */
+    PANEL_PLACES = 192, /* of one panel: what it reads under a block of lanes stays in the first-level cache */
     TILE_WORK = 1 << 23, /* multiply-adds */
 };
 
@@ -32,6 +34,12 @@ static size_t sweep_rows(const struct layer_state *state)
 static size_t sweep_blocks(const struct layer_state *state)
 {
     return divide_up(sweep_rows(state), SIMD_PANEL_ROWS);
+}
+
+/* Units' worth of rows. */
+static size_t sweep_parts(const struct layer_state *state)
+{
+    return divide_up(sweep_blocks(state), UNIT_BLOCKS);
 }
 
 static size_t taps_of(const struct layer_state *state, unsigned axis)
@@ -74,15 +82,21 @@ bool layer_sweep_derive(struct layer_state *state)
         state->plain = true;
         return true;
     }
+    if (layer_lanes_derive(state)) {
+        sweep->copied = 0;
+        return true;
+    }
     sweep->joined = geometry->axis[2].dilation == 1;
     sweep->lanes = geometry->x.channels * (sweep->joined ? geometry->axis[2].kernel : 1);
     const size_t blocks = sweep_blocks(state) * geometry->groups;
-    sweep->units = blocks * taps_of(state, 0) * taps_of(state, 1) * taps_of(state, 2);
+    sweep->units = sweep_parts(state) * geometry->groups * taps_of(state, 0) * taps_of(state, 1) * taps_of(state, 2);
     const size_t row_segments = divide_up(geometry->axis[2].y, SEGMENT_PLACES);
     sweep->segment = divide_up(geometry->axis[2].y, row_segments);
     sweep->segments = geometry->items * geometry->axis[0].y * geometry->axis[1].y * row_segments;
     size_t work;
-    if (__builtin_mul_overflow(sweep->segment * SIMD_PANEL_ROWS * state->parts, sweep->lanes + 16, &work))
+    if (__builtin_mul_overflow(sweep->segment * layer_least(sweep_rows(state), UNIT_BLOCKS * SIMD_PANEL_ROWS) *
+                                   state->parts,
+                               sweep->lanes + 16, &work))
         return false;
     sweep->pass = work >= TILE_WORK ? 1 : TILE_WORK / work;
     sweep->passes = divide_up(sweep->segments, sweep->pass);
@@ -236,9 +250,9 @@ void layer_sweep_prepare(const struct convolve_plan *plan, const struct convolve
 
 /* ---- Sums ------------------------------------------------------------------------------------------------------------- */
 
-/* A block of rows by the lanes of the taps of one row, or of one tap. */
+/* Some blocks of rows by the lanes of the taps of one row, or of one tap. */
 struct sweep_unit {
-    size_t group, block, tap[LAYER_AXES], rows;
+    size_t group, row, rows, tap[LAYER_AXES];
     unsigned char *sums;
 };
 
@@ -246,20 +260,19 @@ static struct sweep_unit find_unit(const struct layer_state *state, const struct
 {
     const struct layer_sweep *sweep = &state->sweep;
     const size_t taps = taps_of(state, 0) * taps_of(state, 1) * taps_of(state, 2), tap = number % taps;
-    const size_t blocks = sweep_blocks(state), row_values = taps * sweep->lanes;
-    struct sweep_unit unit = {.block = number / taps % blocks, .group = number / taps / blocks};
+    const size_t parts = sweep_parts(state), row_values = taps * sweep->lanes, most = UNIT_BLOCKS * SIMD_PANEL_ROWS;
+    struct sweep_unit unit = {.row = number / taps % parts * most, .group = number / taps / parts};
     unit.tap[2] = tap % taps_of(state, 2);
     unit.tap[1] = tap / taps_of(state, 2) % taps_of(state, 1);
     unit.tap[0] = tap / taps_of(state, 2) / taps_of(state, 1);
-    unit.rows = layer_least(SIMD_PANEL_ROWS, sweep_rows(state) - unit.block * SIMD_PANEL_ROWS);
+    unit.rows = layer_least(most, sweep_rows(state) - unit.row);
     /* [group][row][tap][lane] */
     unit.sums = (unsigned char *)scratch->target +
-                ((unit.group * sweep_rows(state) + unit.block * SIMD_PANEL_ROWS) * row_values + tap * sweep->lanes) *
-                    state->element_bytes;
+                ((unit.group * sweep_rows(state) + unit.row) * row_values + tap * sweep->lanes) * state->element_bytes;
     return unit;
 }
 
-/* Adds segments first .. end to the sums of a unit; those of neighbouring whole rows as one panel. */
+/* Adds segments first .. end to the sums of a unit; those of some neighbouring whole rows as one panel. */
 static void sum_unit(const struct convolve_plan *plan, const struct layer_scratch *scratch,
                      const struct sweep_unit *unit, size_t first, size_t end, const ptrdiff_t *offsets)
 {
@@ -269,13 +282,15 @@ static void sum_unit(const struct convolve_plan *plan, const struct layer_scratc
     const struct layer_axis *axis = geometry->axis;
     const size_t bytes = state->element_bytes, parts = state->parts, channels = geometry->x.channels;
     const size_t row_segments = divide_up(axis[2].y, sweep->segment), pitch = sweep->cells[2] * channels;
+    const size_t rows_most = sweep->segment >= PANEL_PLACES ? 1 : PANEL_PLACES / sweep->segment;
+    const size_t all = place_count(geometry) * parts;
     size_t taps_pitch = 1;
     for (unsigned i = 0; i < LAYER_AXES; i++)
         taps_pitch *= taps_of(state, i);
     for (size_t s = first; s < end;) {
         const size_t row = s / row_segments, x = s % row_segments * sweep->segment;
         const size_t y = row % axis[1].y, z = row / axis[1].y % axis[0].y, item = row / axis[1].y / axis[0].y;
-        const size_t rows = row_segments == 1 ? layer_least(axis[1].y - y, end - s) : 1;
+        const size_t rows = row_segments == 1 ? layer_least(rows_most, layer_least(axis[1].y - y, end - s)) : 1;
         const size_t cell = (z * axis[0].stride + unit->tap[0] * axis[0].dilation) * sweep->cells[1] * pitch +
                             (y * axis[1].stride + unit->tap[1] * axis[1].dilation) * pitch +
                             (x * axis[2].stride + unit->tap[2] * axis[2].dilation) * channels;
@@ -288,7 +303,9 @@ static void sum_unit(const struct convolve_plan *plan, const struct layer_scratc
             .offsets = offsets,
             .taps = layer_least(sweep->segment, axis[2].y - x) * parts,
             .weights = (const unsigned char *)scratch->packed +
-                       (gradient_offset(state, unit->group, unit->block, item) + place * unit->rows) * bytes,
+                       gradient_offset(state, unit->group, unit->row / SIMD_PANEL_ROWS, 0) * bytes,
+            .block_pitch = all * geometry->items * SIMD_PANEL_ROWS,
+            .skipped = item * all + place,
             .accumulate = s > 0,
             .output = unit->sums,
             .output_pitch = taps_pitch * sweep->lanes,

@@ -62,6 +62,20 @@ struct simd_panel {
 };
 enum { SIMD_PANEL_ROWS = 8 };
 
+/* Sums whose lanes have nothing in common, as the channels of a depthwise layer's weight gradient. Lane l of tap t:
+ *
+ *     for p in 0 .. places-1:  sums[t*W + l] = fma(input[p*step + offsets[t] + l], factors[p*W + l], sums[t*W + l])
+ *
+ * with W lanes on every instruction set, 64 bytes. Everything counts elements. */
+struct simd_lanes {
+    const void *input, *factors;
+    size_t places, step;
+    const ptrdiff_t *offsets;
+    size_t taps;
+    void *sums;
+};
+enum { SIMD_LANES_f32 = 16, SIMD_LANES_f64 = 8 };
+
 /* A transform of `length` elements as a chain of steps, each of a radix 2, 3, 4, 5 or 8 over blocks of `span` elements.
  * `turns` has, for each j from 1 to span/radix - 1, e^(-2 pi i j q / span) for q = 1 .. radix-1, real and imaginary part. */
 enum { SIMD_FFT_STEPS_MAX = 40 };
@@ -115,12 +129,30 @@ struct simd_fft_facts {
       (type * out, size_t out_pitch, const type *in, size_t in_pitch, type least, size_t rows, size_t count))
 #define FOR_EACH_FFT_ROUTINE(X) FOR_EACH_FFT_ROUTINE_OF(X, float, f32) FOR_EACH_FFT_ROUTINE_OF(X, double, f64)
 
+/* The rows of Winograd's F(m, 3), m of 2 or 4 and n of m + 2. Not fused, so alike on every set. `count` tiles side by side
+ * are made in whole vectors of at most 64 bytes: input and output have room for that.
+ *   winograd_input    out[(i*n + j)*out_pitch + t] from the cells in[i*row_pitch + j % m * phase_pitch + t + j / m]
+ *   winograd_output   out[i*row_pitch + j*phase_pitch + t], i and j below m, from in[(i*n + j)*in_pitch + t]
+ *   winograd_weights  out[(i*n + j)*out_pitch + r] from taps[k*width + r], 9 taps (backwards where `flip`) of `width` rows */
+#define FOR_EACH_WINOGRAD_ROUTINE_OF(X, type, bits)                                                                    \
+    X(void, winograd_input_##bits,                                                                                     \
+      (unsigned m, type *out, size_t out_pitch, const type *in, size_t row_pitch, size_t phase_pitch, size_t count))   \
+    X(void, winograd_output_##bits,                                                                                    \
+      (unsigned m, type *out, size_t row_pitch, size_t phase_pitch, const type *in, size_t in_pitch, size_t count))    \
+    X(void, winograd_weights_##bits,                                                                                   \
+      (unsigned m, type *out, size_t out_pitch, const type *taps, size_t width, bool flip))
+#define FOR_EACH_WINOGRAD_ROUTINE(X)                                                                                   \
+    FOR_EACH_WINOGRAD_ROUTINE_OF(X, float, f32) FOR_EACH_WINOGRAD_ROUTINE_OF(X, double, f64)
+
 /* X(result, name, parameters) */
 #define FOR_EACH_ROUTINE(X)                                                                                             \
     /* see struct simd_panel; u64 wraps around */                                                                       \
     X(void, panel_f32, (const struct simd_panel *panel))                                                                \
     X(void, panel_f64, (const struct simd_panel *panel))                                                                \
     X(void, panel_u64, (const struct simd_panel *panel))                                                                \
+    /* see struct simd_lanes */                                                                                         \
+    X(void, lanes_f32, (const struct simd_lanes *lanes))                                                                \
+    X(void, lanes_f64, (const struct simd_lanes *lanes))                                                                \
     /* see struct simd_block; u64 wraps around */                                                                       \
     X(void, block_f32, (const struct simd_block *block))                                                                \
     X(void, block_f64, (const struct simd_block *block))                                                                \
@@ -154,6 +186,7 @@ struct simd_routines {
 #define SIMD_MEMBER(result, name, parameters) result(*name) parameters;
     FOR_EACH_ROUTINE(SIMD_MEMBER)
     FOR_EACH_FFT_ROUTINE(SIMD_MEMBER)
+    FOR_EACH_WINOGRAD_ROUTINE(SIMD_MEMBER)
 #undef SIMD_MEMBER
 };
 
@@ -197,6 +230,7 @@ const struct simd_routines *simd_routines_at(size_t index);
 #define SIMD_DECLARE(result, name, parameters) result ROUTINE(name) parameters;
 FOR_EACH_ROUTINE(SIMD_DECLARE)
 FOR_EACH_FFT_ROUTINE(SIMD_DECLARE)
+FOR_EACH_WINOGRAD_ROUTINE(SIMD_DECLARE)
 #undef SIMD_DECLARE
 extern const unsigned ROUTINE(block_rows_f32), ROUTINE(block_rows_f64), ROUTINE(block_rows_u64), ROUTINE(fft_radix);
 #endif

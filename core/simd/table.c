@@ -13,5 +13,6 @@ void FILL_NAME(ISA)(struct simd_routines *table)
 #define FILL(result, name, parameters) table->name = ROUTINE(name);
     FOR_EACH_ROUTINE(FILL)
     FOR_EACH_FFT_ROUTINE(FILL)
+    FOR_EACH_WINOGRAD_ROUTINE(FILL)
 #undef FILL
 }

@@ -73,6 +73,68 @@ static void plans_have_the_bits_of_the_definition(void **state)
     }
 }
 
+/* Sizes at which work is cut up: several units, channels in turns, many groups, whole vectors and rests. */
+static void larger_layers_have_the_bits_of_the_definition(void **state)
+{
+    (void)state;
+    enum { CONV = CONVOLVE_LAYER_CONV, INPUT = CONVOLVE_LAYER_BACKWARD_INPUT, WEIGHT = CONVOLVE_LAYER_BACKWARD_WEIGHT };
+    static const struct {
+        int operation;
+        unsigned spatial;
+        size_t items, channels, filters, high, wide, kernel, stride, dilation, groups, padding;
+    } cases[] = {
+        {CONV, 2, 1, 200, 9, 14, 14, 3, 1, 1, 1, 1},    {CONV, 2, 1, 300, 9, 7, 7, 3, 1, 1, 1, 1},
+        {CONV, 2, 2, 20, 40, 20, 31, 1, 1, 1, 1, 0},    {CONV, 2, 1, 200, 9, 9, 13, 1, 2, 1, 1, 0},
+        {CONV, 2, 1, 40, 40, 30, 61, 3, 1, 1, 40, 1},   {CONV, 2, 1, 40, 40, 30, 61, 3, 2, 1, 40, 1},
+        {CONV, 2, 1, 20, 40, 17, 80, 5, 1, 3, 20, 6},   {CONV, 2, 1, 12, 4, 40, 70, 3, 1, 1, 4, 1},
+        {CONV, 2, 1, 3, 1, 90, 100, 7, 3, 1, 1, 3},     {CONV, 1, 1, 4, 4, 1, 5000, 9, 1, 1, 4, 4},
+        {INPUT, 2, 1, 9, 40, 20, 31, 3, 2, 1, 1, 1},    {INPUT, 2, 1, 40, 40, 30, 61, 3, 1, 1, 40, 1},
+        {INPUT, 2, 1, 40, 40, 30, 61, 3, 2, 1, 40, 1},  {INPUT, 2, 1, 9, 30, 14, 14, 3, 1, 1, 1, 1},
+        {WEIGHT, 2, 2, 40, 40, 30, 61, 3, 1, 1, 40, 1}, {WEIGHT, 2, 1, 20, 20, 90, 90, 3, 2, 2, 20, 1},
+        {WEIGHT, 1, 2, 3, 3, 1, 3000, 13, 1, 1, 3, 6},  {WEIGHT, 2, 1, 10, 40, 15, 31, 3, 1, 1, 1, 1},
+        {WEIGHT, 2, 2, 30, 70, 20, 31, 1, 1, 1, 1, 0},
+    };
+    layer_seed(17);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (unsigned variant = 0; variant < 4; variant++) {
+            const unsigned rank = cases[i].spatial + 2;
+            struct convolve_layer_spec spec = {
+                .operation = (enum convolve_layer_operation)cases[i].operation,
+                .dtype = variant % 2 ? CONVOLVE_FLOAT64 : CONVOLVE_FLOAT32,
+                .channels_last = variant / 2,
+                .groups = cases[i].groups,
+                .method = CONVOLVE_DIRECT,
+                .input = {.rank = rank, .size = {cases[i].items}},
+                .weight = {.rank = rank, .size = {cases[i].filters}},
+                .stride = {.given = true, .scalar = true, .count = 1, .value = {cases[i].stride}},
+                .dilation = {.given = true, .scalar = true, .count = 1, .value = {cases[i].dilation}},
+                .cells = {.given = true,
+                          .scalar = true,
+                          .count = 1,
+                          .before = {cases[i].padding},
+                          .after = {cases[i].padding}},
+            };
+            const unsigned first = spec.channels_last ? 1 : 2, channel = spec.channels_last ? rank - 1 : 1;
+            spec.input.size[channel] = cases[i].channels;
+            spec.weight.size[channel] = cases[i].channels / cases[i].groups;
+            for (unsigned axis = 0; axis < cases[i].spatial; axis++) {
+                spec.input.size[first + axis] = axis + 1 < cases[i].spatial ? cases[i].high : cases[i].wide;
+                spec.weight.size[first + axis] = cases[i].kernel;
+            }
+            struct layer_case c;
+            struct convolve_outcome outcome;
+            struct convolve_error error = {0};
+            assert_true(layer_case_make(&c, &spec, LAYER_VALUES_ANY));
+            void *const expected = tensor_memory(c.output_bytes), *const found = tensor_memory(c.output_bytes);
+            layer_case_define(&c, expected);
+            assert_true(layer_case_run(&c, found, &outcome, &error));
+            compare_bits(&c, "larger", expected, found);
+            free(expected);
+            free(found);
+            layer_case_release(&c);
+        }
+}
+
 static void an_item_has_the_bits_it_has_alone(void **state)
 {
     (void)state;
@@ -299,6 +361,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_have_the_bits_of_the_definition),
+        cmocka_unit_test(larger_layers_have_the_bits_of_the_definition),
         cmocka_unit_test(an_item_has_the_bits_it_has_alone),
         cmocka_unit_test(gradients_are_adjoint),
         cmocka_unit_test(gradients_are_slopes),

@@ -63,6 +63,40 @@ CHECK_PANEL(float, f32)
 CHECK_PANEL(double, f64)
 CHECK_PANEL(uint64_t, u64)
 
+#define CHECK_LANES(type, suffix)                                                                                      \
+    static void check_lanes_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)              \
+    {                                                                                                                  \
+        enum { WIDTH = SIMD_LANES_##suffix, TAPS_MAX = 29, PLACES_MAX = 20 };                                          \
+        for (size_t taps = 1; taps <= TAPS_MAX; taps++) {                                                              \
+            ptrdiff_t offsets[TAPS_MAX];                                                                               \
+            struct simd_lanes lanes = {                                                                                \
+                .places = check_random() % PLACES_MAX, .step = check_random() % 40, .offsets = offsets, .taps = taps}; \
+            size_t reach = 0;                                                                                          \
+            for (size_t t = 0; t < taps; t++) {                                                                        \
+                offsets[t] = (ptrdiff_t)(check_random() % 90);                                                         \
+                reach = (size_t)offsets[t] > reach ? (size_t)offsets[t] : reach;                                       \
+            }                                                                                                          \
+            const size_t places = lanes.places ? lanes.places : 1;                                                     \
+            const size_t elements = (places - 1) * lanes.step + reach + WIDTH;                                         \
+            type *const input = check_memory(0, elements * sizeof(type));                                              \
+            type *const factors = check_memory(1, places * WIDTH * sizeof(type));                                      \
+            static type expected[TAPS_MAX * WIDTH], found[TAPS_MAX * WIDTH];                                           \
+            check_fill_##suffix(input, elements);                                                                      \
+            check_fill_##suffix(factors, places *WIDTH);                                                               \
+            check_fill_##suffix(expected, TAPS_MAX *WIDTH);                                                            \
+            memcpy(found, expected, sizeof found);                                                                     \
+            lanes.input = input;                                                                                       \
+            lanes.factors = factors;                                                                                   \
+            lanes.sums = expected;                                                                                     \
+            scalar->lanes_##suffix(&lanes);                                                                            \
+            lanes.sums = found;                                                                                        \
+            set->lanes_##suffix(&lanes);                                                                               \
+            check_same(set->name, "lanes_" #suffix, taps, expected, found, sizeof found);                              \
+        }                                                                                                              \
+    }
+CHECK_LANES(float, f32)
+CHECK_LANES(double, f64)
+
 #define CHECK_TRANSPOSE(type, suffix)                                                                                  \
     static void check_transpose_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)          \
     {                                                                                                                  \

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* backward_weight of depthwise layers, one input and one output channel to a group: here the lanes are channels, W of them
+ * a tile. In each pass, which takes some rows of places of one item, a tile brings its channels' cells and gradients side by
+ * side into its own scratch and adds what they give to its sums, [tap][lane]; the sums are at last brought into order. */
+#include "core/layer_state.h"
+
+#include "core/boundary.h"
+
+#include <string.h>
+
+enum {
+    PASS_PLACES = 4096,
+    SEGMENT_PLACES = 1024,
+    CELLS_MOST = 1 << 16, /* of a pass */
+};
+
+static size_t divide_up(size_t a, size_t b)
+{
+    return (a - 1) / b + 1;
+}
+
+static size_t lane_count(const struct layer_state *state)
+{
+    return state->element == LAYER_F32 ? SIMD_LANES_f32 : SIMD_LANES_f64;
+}
+
+static size_t tap_count(const struct layer_geometry *geometry)
+{
+    return geometry->axis[1].kernel * geometry->axis[2].kernel;
+}
+
+bool layer_lanes_derive(struct layer_state *state)
+{
+    const struct layer_geometry *geometry = &state->geometry;
+    const struct layer_axis *z = &geometry->axis[0], *y = &geometry->axis[1], *x = &geometry->axis[2];
+    struct layer_sweep *sweep = &state->sweep;
+    if (state->element == LAYER_U64 || state->parts != 1 || geometry->x.channels != 1 || geometry->y.channels != 1 ||
+        z->kernel != 1 || z->y != 1 || z->x != 1 || z->before != 0)
+        return false;
+    const size_t segments = divide_up(x->y, SEGMENT_PLACES);
+    sweep->segment = divide_up(x->y, segments);
+    /* Sums go along the rows, so that a row in parts is taken alone. */
+    sweep->high = segments > 1 ? 1 : layer_least(y->y, divide_up(PASS_PLACES, sweep->segment));
+    const size_t wide = (sweep->segment - 1) * x->stride + (x->kernel - 1) * x->dilation + 1;
+    const size_t rows = (sweep->high - 1) * y->stride + (y->kernel - 1) * y->dilation + 1;
+    if (wide > CELLS_MOST || rows > CELLS_MOST / wide)
+        return false;
+    sweep->by_lanes = true;
+    sweep->cells[1] = rows;
+    sweep->cells[2] = wide;
+    sweep->segments = segments;
+    sweep->passes = geometry->items * divide_up(y->y, sweep->high) * segments;
+    sweep->tiles = divide_up(geometry->groups, lane_count(state));
+    sweep->emit_tiles = divide_up(geometry->groups, 64);
+    state->target_values = sweep->tiles * lane_count(state) * tap_count(geometry);
+    return sweep->passes < (size_t)1 << 30;
+}
+
+bool layer_lanes_scratch(const struct layer_state *state, size_t *bytes)
+{
+    const struct layer_sweep *sweep = &state->sweep;
+    const size_t lanes = lane_count(state);
+    return plan_size_add(bytes, tap_count(&state->geometry), sizeof(ptrdiff_t)) &&
+           plan_size_add(bytes, sweep->cells[1] * sweep->cells[2] * lanes, state->element_bytes) &&
+           plan_size_add(bytes, sweep->high * sweep->segment * lanes, state->element_bytes);
+}
+
+/* `count` neighbours of a row, the channels of each side by side. */
+static void gather(const struct convolve_plan *plan, unsigned char *out, const unsigned char *in,
+                   const struct layer_side *side, size_t channels, size_t count)
+{
+    const struct layer_state *state = layer_state(plan);
+    const size_t bytes = state->element_bytes, lanes = lane_count(state);
+    if (side->axis_pitch[2] != 1)
+        for (size_t i = 0; i < count; i++)
+            memcpy(out + i * lanes * bytes, in + i * side->axis_pitch[2] * bytes, channels * bytes);
+    else if (bytes == 4)
+        plan->routines->transpose_u32(out, lanes, in, side->channel_pitch, channels, count);
+    else
+        plan->routines->transpose_u64(out, lanes, in, side->channel_pitch, channels, count);
+}
+
+/* A row of cells from `start` on, a place of the source; NULL: a row of zeros. */
+static void gather_cells(const struct convolve_plan *plan, unsigned char *out, const unsigned char *row, int64_t start,
+                         size_t channels)
+{
+    const struct layer_state *state = layer_state(plan);
+    const struct layer_geometry *geometry = &state->geometry;
+    const size_t length = geometry->axis[2].x, cells = state->sweep.cells[2];
+    const size_t pitch = lane_count(state) * state->element_bytes;
+    if (!row) {
+        memset(out, 0, cells * pitch);
+        return;
+    }
+    for (size_t i = 0; i < cells; i++) {
+        const int64_t place = start + (int64_t)i;
+        if (place >= 0 && place < (int64_t)length) {
+            const size_t count = layer_least(cells - i, length - (size_t)place);
+            gather(plan, out + i * pitch, row + (size_t)place * geometry->x.axis_pitch[2] * state->element_bytes,
+                   &geometry->x, channels, count);
+            i += count - 1;
+            continue;
+        }
+        const size_t index = boundary_index(geometry->boundary, place, length);
+        if (index == BOUNDARY_NONE)
+            memset(out + i * pitch, 0, pitch);
+        else
+            gather(plan, out + i * pitch, row + index * geometry->x.axis_pitch[2] * state->element_bytes, &geometry->x,
+                   channels, 1);
+    }
+}
+
+void layer_lanes_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t pass, size_t tile,
+                      void *tile_scratch)
+{
+    const struct layer_state *state = layer_state(plan);
+    const struct layer_geometry *geometry = &state->geometry;
+    const struct layer_sweep *sweep = &state->sweep;
+    const struct layer_axis *y = &geometry->axis[1], *x = &geometry->axis[2];
+    const size_t bytes = state->element_bytes, lanes = lane_count(state), taps = tap_count(geometry);
+    const size_t channel = tile * lanes, channels = layer_least(lanes, geometry->groups - channel);
+    const size_t blocks = divide_up(y->y, sweep->high), item = pass / sweep->segments / blocks;
+    const size_t first_y = pass / sweep->segments % blocks * sweep->high,
+                 high = layer_least(sweep->high, y->y - first_y);
+    const size_t first_x = pass % sweep->segments * sweep->segment, wide = layer_least(sweep->segment, x->y - first_x);
+    unsigned char *cursor = tile_scratch;
+    ptrdiff_t *const offsets = plan_scratch_take(&cursor, taps, sizeof(ptrdiff_t));
+    unsigned char *const cells = plan_scratch_take(&cursor, sweep->cells[1] * sweep->cells[2] * lanes, bytes);
+    unsigned char *const factors = plan_scratch_take(&cursor, sweep->high * sweep->segment * lanes, bytes);
+    unsigned char *const sums =
+        (unsigned char *)layer_scratch_parts(state, run->scratch).target + tile * lanes * taps * bytes;
+    const unsigned char *const input = (const unsigned char *)run->input +
+                                       (item * geometry->x.item_pitch + channel * geometry->x.channel_pitch) * bytes;
+    const unsigned char *const gradient = (const unsigned char *)run->grad_output +
+                                          (item * geometry->y.item_pitch + channel * geometry->y.channel_pitch) * bytes;
+    if (pass == 0)
+        memset(sums, 0, lanes * taps * bytes);
+    if (channels < lanes) { /* lanes without a channel */
+        memset(cells, 0, sweep->cells[1] * sweep->cells[2] * lanes * bytes);
+        memset(factors, 0, sweep->high * sweep->segment * lanes * bytes);
+    }
+    const size_t rows = (high - 1) * y->stride + (y->kernel - 1) * y->dilation + 1;
+    for (size_t row = 0; row < rows; row++) {
+        const size_t index = boundary_index(geometry->boundary, (int64_t)(first_y * y->stride + row) - y->before, y->x);
+        gather_cells(plan, cells + row * sweep->cells[2] * lanes * bytes,
+                     index == BOUNDARY_NONE ? NULL : input + index * geometry->x.axis_pitch[1] * bytes,
+                     (int64_t)(first_x * x->stride) - x->before, channels);
+    }
+    for (size_t row = 0; row < high; row++)
+        gather(plan, factors + row * wide * lanes * bytes,
+               gradient + ((first_y + row) * geometry->y.axis_pitch[1] + first_x * geometry->y.axis_pitch[2]) * bytes,
+               &geometry->y, channels, wide);
+    for (size_t tap = 0; tap < taps; tap++)
+        offsets[tap] =
+            (ptrdiff_t)((tap / x->kernel * y->dilation * sweep->cells[2] + tap % x->kernel * x->dilation) * lanes);
+    for (size_t row = 0; row < high; row++) {
+        const struct simd_lanes routine = {
+            .input = cells + row * y->stride * sweep->cells[2] * lanes * bytes,
+            .factors = factors + row * wide * lanes * bytes,
+            .places = wide,
+            .step = x->stride * lanes,
+            .offsets = offsets,
+            .taps = taps,
+            .sums = sums,
+        };
+        (state->element == LAYER_F32 ? plan->routines->lanes_f32 : plan->routines->lanes_f64)(&routine);
+    }
+}
+
+void layer_lanes_emit(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
+{
+    const struct layer_state *state = layer_state(plan);
+    const size_t bytes = state->element_bytes, lanes = lane_count(state), taps = tap_count(&state->geometry);
+    const unsigned char *const sums = layer_scratch_parts(state, run->scratch).target;
+    const size_t first = tile * 64, end = layer_least(first + 64, state->geometry.groups);
+    for (size_t channel = first; channel < end; channel++)
+        for (size_t tap = 0; tap < taps; tap++)
+            memcpy((unsigned char *)run->output + (channel * taps + tap) * bytes,
+                   sums + ((channel / lanes * taps + tap) * lanes + channel % lanes) * bytes, bytes);
+    layer_look_at(plan, run, first * taps, (end - first) * taps);
+}

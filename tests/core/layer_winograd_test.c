@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* Layers by winograd: within their error bound of the definition; what is promised whatever the method: exact integers, NaN
+ * only where the window holds it, nothing negative from nothing negative, 0 from windows of zeros, an item's bits whatever
+ * shares its batch; which requests it refuses, and when `auto` takes it. */
+#include "tests/core/golden_read.h"
+#include "tests/core/layer_case.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* A random layer of 3 x 3 without steps, of every operation that winograd has. */
+static void make_case(struct layer_case *c, enum layer_values values)
+{
+    for (;;) {
+        struct convolve_layer_spec spec = layer_random_spec();
+        if (spec.weight.rank != 4 || spec.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
+            continue;
+        for (unsigned i = 0; i < 2; i++)
+            spec.weight.size[(spec.channels_last ? 1 : 2) + i] = 3;
+        spec.stride.given = spec.dilation.given = spec.output_padding.given = false;
+        spec.dtype = layer_random_below(2) ? CONVOLVE_FLOAT32 : CONVOLVE_FLOAT64;
+        spec.method = CONVOLVE_WINOGRAD;
+        struct convolve_cost cost;
+        struct convolve_layer_spec forward = spec;
+        if (spec.operation == CONVOLVE_LAYER_BACKWARD_INPUT)
+            forward.operation = CONVOLVE_LAYER_CONV;
+        if (!convolve_layer_cost(&cost, &forward, 1, NULL) || cost.multiply_adds > 300000 ||
+            (spec.padding_mode != CONVOLVE_CONSTANT && cost.multiply_adds > 20000))
+            continue;
+        if (layer_case_make(c, &spec, values))
+            return;
+    }
+}
+
+/* Runs it, and the definition; false bounds fail. */
+struct both {
+    void *expected, *found;
+    struct convolve_outcome outcome;
+};
+
+static struct both run_both(struct layer_case *c)
+{
+    struct both both = {.expected = tensor_memory(c->output_bytes), .found = tensor_memory(c->output_bytes)};
+    struct convolve_error error = {0};
+    layer_case_define(c, both.expected);
+    if (!layer_case_run(c, both.found, &both.outcome, &error))
+        fail_msg("%s: %s at \"%s\": %s", c->name, error.slug, error.pointer, error.detail);
+    return both;
+}
+
+static void release_both(struct both *both, struct layer_case *c)
+{
+    free(both->expected);
+    free(both->found);
+    layer_case_release(c);
+}
+
+static void the_error_bound_holds(void **state)
+{
+    (void)state;
+    layer_seed(31);
+    for (unsigned i = 0; i < 400; i++) {
+        struct layer_case c, direct;
+        struct convolve_outcome outcome;
+        struct convolve_error error = {0};
+        double predicted;
+        make_case(&c, LAYER_VALUES_ANY);
+        struct both both = run_both(&c);
+        direct = c;
+        direct.spec.method = CONVOLVE_DIRECT;
+        void *const summed = tensor_memory(c.output_bytes);
+        assert_true(layer_case_run(&direct, summed, &outcome, &error));
+        assert_true(convolve_layer_predict(&c.spec, &c.tensors, &predicted, &error));
+        if (!(both.outcome.error_bound > 0) || !(predicted >= both.outcome.error_bound))
+            fail_msg("%s: the bound is %g, predicted %g", c.name, both.outcome.error_bound, predicted);
+        for (size_t v = 0; v < c.output_count; v++) {
+            const double apart =
+                layer_number(c.spec.dtype, both.found, v) - layer_number(c.spec.dtype, both.expected, v);
+            if (!(fabs(apart) <= both.outcome.error_bound + outcome.error_bound))
+                fail_msg("%s: output %zu is off by %g, the bound is %g", c.name, v, apart, both.outcome.error_bound);
+        }
+        free(summed);
+        release_both(&both, &c);
+    }
+}
+
+static void integers_are_exact(void **state)
+{
+    (void)state;
+    layer_seed(32);
+    for (unsigned i = 0; i < 100; i++) {
+        struct layer_case c;
+        make_case(&c, LAYER_VALUES_INTEGERS);
+        struct both both = run_both(&c);
+        if (both.outcome.error_bound != 0 || memcmp(both.expected, both.found, c.output_bytes) != 0)
+            fail_msg("%s: the bound is %g", c.name, both.outcome.error_bound);
+        release_both(&both, &c);
+    }
+}
+
+static void nothing_negative_gives_nothing_negative(void **state)
+{
+    (void)state;
+    layer_seed(33);
+    for (unsigned i = 0; i < 200; i++) {
+        struct layer_case c;
+        make_case(&c, LAYER_VALUES_POSITIVE);
+        struct both both = run_both(&c);
+        for (size_t v = 0; v < c.output_count; v++)
+            if (!(layer_number(c.spec.dtype, both.found, v) >= 0))
+                fail_msg("%s: output %zu is %g", c.name, v, layer_number(c.spec.dtype, both.found, v));
+        release_both(&both, &c);
+    }
+}
+
+static void put(const struct layer_case *c, size_t index, double value)
+{
+    void *const source =
+        (void *)(c->spec.operation == CONVOLVE_LAYER_BACKWARD_INPUT ? c->tensors.grad_output : c->tensors.input);
+    if (c->spec.dtype == CONVOLVE_FLOAT32)
+        ((float *)source)[index] = (float)value;
+    else
+        ((double *)source)[index] = value;
+}
+
+static size_t source_count(const struct layer_case *c)
+{
+    size_t count;
+    const bool backward = c->spec.operation == CONVOLVE_LAYER_BACKWARD_INPUT;
+    assert_true(convolve_shape_count(backward ? &c->spec.grad_output : &c->spec.input, &count));
+    return count;
+}
+
+static void only_windows_that_hold_it_see_a_nan(void **state)
+{
+    (void)state;
+    layer_seed(34);
+    for (unsigned i = 0; i < 200; i++) {
+        struct layer_case c;
+        make_case(&c, LAYER_VALUES_ANY);
+        put(&c, layer_random_below(source_count(&c)), i % 2 ? NAN : INFINITY);
+        struct both both = run_both(&c);
+        for (size_t v = 0; v < c.output_count; v++) {
+            const double expected = layer_number(c.spec.dtype, both.expected, v),
+                         found = layer_number(c.spec.dtype, both.found, v);
+            if (!isfinite(expected) != !isfinite(found) || !isnan(expected) != !isnan(found))
+                fail_msg("%s: output %zu is %g, expected %g", c.name, v, found, expected);
+        }
+        release_both(&both, &c);
+    }
+}
+
+/* Zeros everywhere but for one value: the definition tells which windows hold it. */
+static void windows_of_zeros_give_zero(void **state)
+{
+    (void)state;
+    layer_seed(35);
+    for (unsigned i = 0; i < 200; i++) {
+        struct layer_case c;
+        make_case(&c, LAYER_VALUES_ANY);
+        free((void *)c.tensors.bias);
+        c.tensors.bias = NULL;
+        c.spec.bias_given = false;
+        for (size_t v = 0; v < source_count(&c); v++)
+            put(&c, v, i % 3 ? 0 : -0.0);
+        put(&c, layer_random_below(source_count(&c)), 0.1);
+        struct both both = run_both(&c);
+        for (size_t v = 0; v < c.output_count; v++)
+            if (layer_number(c.spec.dtype, both.expected, v) == 0 && layer_number(c.spec.dtype, both.found, v) != 0)
+                fail_msg("%s: output %zu is %g, expected 0", c.name, v, layer_number(c.spec.dtype, both.found, v));
+        release_both(&both, &c);
+    }
+}
+
+/* The second item has integers, the third a NaN: the first is not touched by it. */
+static void an_item_has_the_bits_it_has_alone(void **state)
+{
+    (void)state;
+    static const struct convolve_layer_spec spec = {.dtype = CONVOLVE_FLOAT32,
+                                                    .input = {.rank = 4, .size = {3, 5, 11, 19}},
+                                                    .weight = {.rank = 4, .size = {9, 5, 3, 3}},
+                                                    .groups = 1,
+                                                    .method = CONVOLVE_WINOGRAD};
+    struct layer_case c, alone;
+    struct convolve_outcome outcome;
+    struct convolve_error error = {0};
+    layer_seed(36);
+    assert_true(layer_case_make(&c, &spec, LAYER_VALUES_ANY));
+    const size_t item = source_count(&c) / 3;
+    for (size_t v = item; v < 2 * item; v++)
+        put(&c, v, (double)layer_random_below(9));
+    put(&c, 2 * item + 7, NAN);
+    void *const all = tensor_memory(c.output_bytes), *const one = tensor_memory(c.output_bytes);
+    assert_true(layer_case_run(&c, all, &outcome, &error));
+    assert_true(outcome.nonfinite);
+    alone = c;
+    alone.spec.input.size[0] = 1;
+    alone.output_count /= 3;
+    alone.output_bytes /= 3;
+    assert_true(layer_case_run(&alone, one, &outcome, &error));
+    assert_memory_equal(all, one, alone.output_bytes);
+    assert_true(outcome.error_bound > 0);
+    free(all);
+    free(one);
+    layer_case_release(&c);
+}
+
+static void methods_are_chosen_and_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct convolve_layer_spec spec;
+        enum convolve_method method; /* AUTO: refused */
+    } cases[] = {
+#define SHAPES(c, m, n, k)                                                                                             \
+    .input = {.rank = 4, .size = {1, c, n, n}}, .weight = {.rank = 4, .size = {m, c, k, k}}, .groups = 1
+        {"auto, large", {.dtype = CONVOLVE_FLOAT32, SHAPES(64, 64, 58, 3)}, CONVOLVE_WINOGRAD},
+        {"auto, few channels", {.dtype = CONVOLVE_FLOAT32, SHAPES(3, 64, 58, 3)}, CONVOLVE_DIRECT},
+        {"auto in float64", {.dtype = CONVOLVE_FLOAT64, SHAPES(64, 64, 58, 3)}, CONVOLVE_DIRECT},
+        {"auto with max_error",
+         {.dtype = CONVOLVE_FLOAT32, SHAPES(64, 64, 58, 3), .max_error_given = true, .max_error = 1},
+         CONVOLVE_DIRECT},
+        {"named in float64", {.method = CONVOLVE_WINOGRAD, SHAPES(1, 1, 5, 3)}, CONVOLVE_WINOGRAD},
+        {"5 x 5", {.method = CONVOLVE_WINOGRAD, SHAPES(1, 1, 8, 5)}, CONVOLVE_AUTO},
+        {"int64", {.method = CONVOLVE_WINOGRAD, .dtype = CONVOLVE_INT64, SHAPES(1, 1, 8, 3)}, CONVOLVE_AUTO},
+        {"complex", {.method = CONVOLVE_WINOGRAD, .dtype = CONVOLVE_COMPLEX64, SHAPES(1, 1, 8, 3)}, CONVOLVE_AUTO},
+        {"a stride",
+         {.method = CONVOLVE_WINOGRAD,
+          SHAPES(1, 1, 8, 3),
+          .stride = {.given = true, .scalar = true, .count = 1, .value = {2}}},
+         CONVOLVE_AUTO},
+        {"a dilation",
+         {.method = CONVOLVE_WINOGRAD, SHAPES(1, 1, 8, 3), .dilation = {.given = true, .count = 2, .value = {1, 2}}},
+         CONVOLVE_AUTO},
+        {"the weight's gradient",
+         {.operation = CONVOLVE_LAYER_BACKWARD_WEIGHT,
+          .method = CONVOLVE_WINOGRAD,
+          SHAPES(1, 1, 8, 3),
+          .grad_output = {.rank = 4, .size = {1, 1, 6, 6}}},
+         CONVOLVE_AUTO},
+#undef SHAPES
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct convolve_cost cost;
+        struct convolve_error error = {0};
+        const bool done = convolve_layer_cost(&cost, &cases[i].spec, 1, &error);
+        if (done != (cases[i].method != CONVOLVE_AUTO) || (done && cost.method != cases[i].method) ||
+            (!done && (strcmp(error.slug, "invalid-value") != 0 || strcmp(error.pointer, "/method") != 0)))
+            fail_msg("%s: %s, %s at \"%s\": %s", cases[i].name, done ? convolve_method_name(cost.method) : "refused",
+                     done ? "" : error.slug, error.pointer, error.detail);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_error_bound_holds),
+        cmocka_unit_test(integers_are_exact),
+        cmocka_unit_test(nothing_negative_gives_nothing_negative),
+        cmocka_unit_test(only_windows_that_hold_it_see_a_nan),
+        cmocka_unit_test(windows_of_zeros_give_zero),
+        cmocka_unit_test(an_item_has_the_bits_it_has_alone),
+        cmocka_unit_test(methods_are_chosen_and_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
