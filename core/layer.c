@@ -2,6 +2,7 @@
 /* Layers as plans see them: costs, plans and their stages. Its stages: the weights are packed and all values looked at; what
  * they tell is concluded; units make the outputs; padded gradients are folded; outputs that this leaves open are looked at. */
 #include "core/layer_explain.h"
+#include "core/layer_fft.h"
 #include "core/layer_state.h"
 #include "core/layer_winograd.h"
 
@@ -11,19 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STAGE_PACK, STAGE_CONCLUDE, STAGE_MAKE, STAGE_SWEEP, STAGE_EMIT, STAGE_FOLD, STAGE_CHECK };
+enum { STAGE_PACK, STAGE_CONCLUDE, STAGE_MAKE, STAGE_SWEEP, STAGE_SLICE, STAGE_EMIT, STAGE_FOLD, STAGE_CHECK };
 
 /* ---- Stages ----------------------------------------------------------------------------------------------------------- */
 
 static bool sweeps(const struct layer_state *state)
 {
-    return state->geometry.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT && !state->plain;
+    return state->geometry.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT && !state->plain && !state->fft.used;
 }
 
 /* backward_weight goes over the places in passes, then brings its sums into order; a fold follows on what makes padded cells. */
 static unsigned layer_stage_count(const struct convolve_plan *plan)
 {
     const struct layer_state *state = layer_state(plan);
+    if (state->fft.used)
+        return 3 + (unsigned)state->fft.slices + state->fold;
     return sweeps(state) ? 4 + (unsigned)state->sweep.passes : state->fold ? 5 : 4;
 }
 
@@ -34,6 +37,8 @@ static unsigned stage_of(const struct convolve_plan *plan, unsigned stage)
         return stage;
     if (stage + 1 == count)
         return STAGE_CHECK;
+    if (layer_state(plan)->fft.used)
+        return stage < STAGE_MAKE + layer_state(plan)->fft.slices ? STAGE_SLICE : STAGE_FOLD;
     if (sweeps(layer_state(plan)))
         return stage + 2 == count ? STAGE_EMIT : STAGE_SWEEP;
     return stage == STAGE_MAKE ? STAGE_MAKE : STAGE_FOLD;
@@ -52,6 +57,8 @@ static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
         return state->plain ? state->plain_tiles : state->tile_count + state->winograd.units;
     case STAGE_SWEEP:
         return state->sweep.tiles;
+    case STAGE_SLICE:
+        return state->fft.planes;
     case STAGE_EMIT:
         return state->sweep.emit_tiles;
     case STAGE_FOLD:
@@ -123,6 +130,9 @@ static void layer_run_tile(const struct convolve_plan *plan, const struct convol
         (state->sweep.by_lanes ? layer_lanes_tile : layer_sweep_tile)(plan, run, stage - STAGE_MAKE, tile,
                                                                       tile_scratch);
         break;
+    case STAGE_SLICE:
+        layer_fft_tile(plan, run, stage - STAGE_MAKE, tile, tile_scratch);
+        break;
     case STAGE_EMIT:
         (state->sweep.by_lanes ? layer_lanes_emit : layer_sweep_emit)(plan, run, tile);
         break;
@@ -138,7 +148,10 @@ static void layer_run_tile(const struct convolve_plan *plan, const struct convol
 static bool layer_finish(const struct convolve_plan *plan, const struct convolve_run *run,
                          struct convolve_outcome *outcome, struct convolve_error *error)
 {
-    const struct layer_findings *found = layer_scratch_parts(layer_state(plan), run->scratch).findings;
+    const struct layer_state *state = layer_state(plan);
+    const struct layer_scratch scratch = layer_scratch_parts(state, run->scratch);
+    const struct layer_findings *found = scratch.findings;
+    const double bound = state->fft.used && found->bound > 0 ? layer_fft_bound(state, &scratch) : found->bound;
     if (found->overflow)
         return convolve_fail(error, "integer-overflow", "",
                              "an exact output does not fit int64: dtype float64 holds it approximately");
@@ -146,7 +159,7 @@ static bool layer_finish(const struct convolve_plan *plan, const struct convolve
     outcome->nonfinite_index = outcome->nonfinite ? (size_t)found->first_nonfinite : 0;
     outcome->error_bound = outcome->nonfinite                      ? NAN
                            : found->check && !found->checked_bound ? found->floor
-                                                                   : fmax(found->bound, found->floor);
+                                                                   : fmax(bound, found->floor);
     return true;
 }
 
@@ -154,6 +167,8 @@ static double layer_predict(const struct convolve_plan *plan, const struct convo
 {
     const struct layer_state *state = layer_state(plan);
     const struct layer_findings *found = layer_scratch_parts(state, run->scratch).findings;
+    if (state->fft.used)
+        return NAN; /* filters by fft cannot tell */
     for (size_t tile = 0; tile < state->scan_tiles; tile++)
         layer_scan_tile(plan, run, tile);
     for (size_t tile = 0; state->winograd.m && tile < layer_winograd_scan_tiles(state); tile++)
@@ -169,20 +184,20 @@ static bool layer_create(struct convolve_plan *plan, const void *weight, struct 
 {
     struct layer_state *const state = plan->drafted;
     const bool f32 = state->element == LAYER_F32;
-    (void)weight, (void)error; /* every weight of the shape is treated alike */
+    (void)weight; /* every weight of the shape is treated alike */
     state->unit_roundoff = f32 ? 0x1p-24 : 0x1p-53;
     state->tiny = f32 ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
     state->exact_below = f32 ? 0x1p24 : 0x1p53;
     plan->state = state;
-    return true;
+    return layer_fft_create(state, error);
 }
 
 static void layer_destroy(struct convolve_plan *plan)
 {
-    (void)plan; /* holds nothing beside the draft */
+    layer_fft_destroy(plan->state);
 }
 
-/* Both are stages of one plan: what winograd leaves is made by `direct`. */
+/* All are stages of one plan: what winograd leaves is made by `direct`. */
 #define LAYER_METHOD(name, method)                                                                                     \
     static const struct plan_method name = {                                                                           \
         .id = method,                                                                                                  \
@@ -196,6 +211,7 @@ static void layer_destroy(struct convolve_plan *plan)
     };
 LAYER_METHOD(layer_direct, CONVOLVE_DIRECT)
 LAYER_METHOD(layer_winograd, CONVOLVE_WINOGRAD)
+LAYER_METHOD(layer_fft, CONVOLVE_FFT)
 #undef LAYER_METHOD
 
 /* ---- Creation --------------------------------------------------------------------------------------------------------- */
@@ -203,22 +219,29 @@ LAYER_METHOD(layer_winograd, CONVOLVE_WINOGRAD)
 /* Methods that no layer has; whether one that some have can do this one depends on its shapes. */
 static bool check_method(const struct convolve_layer_spec *spec, struct convolve_error *error)
 {
-    if (spec->method == CONVOLVE_AUTO || spec->method == CONVOLVE_DIRECT || spec->method == CONVOLVE_WINOGRAD)
+    if (spec->method == CONVOLVE_AUTO || spec->method == CONVOLVE_DIRECT || spec->method == CONVOLVE_WINOGRAD ||
+        spec->method == CONVOLVE_FFT)
         return true;
     return convolve_fail(error, "invalid-value", "/method",
-                         "method %s is not built in for layers: there are auto, direct, winograd",
+                         "method %s is none of layers: there are auto, direct, winograd, fft",
                          convolve_method_name(spec->method));
 }
 
 /* `auto` goes by shapes and dtype alone; where a bound is asked for it takes the method whose bound is the least. */
 static bool choose_method(struct convolve_plan *plan, struct layer_state *state, const struct convolve_layer_spec *spec)
 {
-    if (spec->method != CONVOLVE_WINOGRAD &&
-        (spec->method != CONVOLVE_AUTO || spec->max_error_given || state->plain ||
-         !layer_winograd_accepts(&state->geometry, NULL) || !layer_winograd_pays(state)))
-        return true;
-    plan->method = &layer_winograd;
-    return layer_winograd_derive(state);
+    const struct layer_geometry *geometry = &state->geometry;
+    const bool free_choice = spec->method == CONVOLVE_AUTO && !spec->max_error_given && !state->plain;
+    if (spec->method == CONVOLVE_WINOGRAD ||
+        (free_choice && layer_winograd_accepts(geometry, NULL) && layer_winograd_pays(state))) {
+        plan->method = &layer_winograd;
+        return layer_winograd_derive(state);
+    }
+    if (spec->method == CONVOLVE_FFT || (free_choice && layer_fft_accepts(geometry, NULL) && layer_fft_pays(state))) {
+        plan->method = &layer_fft;
+        return state->plain || layer_fft_derive(state);
+    }
+    return true;
 }
 
 /* The plan up to its sizes. */
@@ -233,7 +256,8 @@ static bool prepare(struct convolve_draft *draft, const struct convolve_layer_sp
     plan->spec.max_error_given = spec->max_error_given;
     plan->spec.max_error = spec->max_error;
     if (!check_method(spec, error) || !layer_geometry_derive(&geometry, spec, error) ||
-        (spec->method == CONVOLVE_WINOGRAD && !layer_winograd_accepts(&geometry, error)))
+        (spec->method == CONVOLVE_WINOGRAD && !layer_winograd_accepts(&geometry, error)) ||
+        (spec->method == CONVOLVE_FFT && !layer_fft_accepts(&geometry, error)))
         return false;
     plan->geometry.output = geometry.output;
     plan->geometry.output_count = geometry.output_count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How a layer is cut into units, from its geometry alone. A unit's copied input should stay in the second-level cache, its
  * work be some tenths of a millisecond, and its rows of places be long. */
+#include "core/layer_fft.h"
 #include "core/layer_state.h"
 #include "core/layer_winograd.h"
 
@@ -378,6 +379,8 @@ bool layer_tile_scratch(const struct layer_state *state, size_t *bytes)
 {
     size_t winograd = 0;
     *bytes = 0;
+    if (state->fft.used)
+        return layer_fft_tile_scratch(state, bytes);
     if (!direct_scratch(state, bytes) || (state->winograd.m && !layer_winograd_tile_scratch(state, &winograd)))
         return false;
     *bytes = *bytes > winograd ? *bytes : winograd;

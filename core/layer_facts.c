@@ -16,7 +16,7 @@
 
 static size_t packed_values(const struct layer_state *state)
 {
-    return state->plain || state->sweep.by_lanes ? 0 : state->weight_values;
+    return state->plain || state->sweep.by_lanes || state->fft.used ? 0 : state->weight_values;
 }
 
 bool layer_scratch_size(const struct layer_state *state, size_t *bytes)
@@ -30,6 +30,7 @@ bool layer_scratch_size(const struct layer_state *state, size_t *bytes)
            plan_size_add(bytes, packed, state->parts * state->element_bytes) &&
            plan_size_add(bytes, state->target_values, state->parts * state->element_bytes) &&
            plan_size_add(bytes, state->sweep.copied, state->element_bytes) &&
+           plan_size_add(bytes, state->fft.planes, sizeof(double)) &&
            (!state->winograd.m || layer_winograd_scratch(state, bytes));
 }
 
@@ -44,6 +45,7 @@ struct layer_scratch layer_scratch_parts(const struct layer_state *state, void *
     parts.packed = plan_scratch_take(&cursor, packed_values(state), state->parts * state->element_bytes);
     parts.target = plan_scratch_take(&cursor, state->target_values, state->parts * state->element_bytes);
     parts.copied = plan_scratch_take(&cursor, state->sweep.copied, state->element_bytes);
+    parts.plane_bounds = plan_scratch_take(&cursor, state->fft.planes, sizeof *parts.plane_bounds);
     if (state->winograd.m)
         layer_winograd_parts(state, cursor, &parts);
     return parts;

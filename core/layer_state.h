@@ -70,6 +70,15 @@ struct layer_winograd {
     size_t item_values, item_chunks, weight_chunks; /* to look at */
 };
 
+/* How fft sums filters up (layer_fft.c). Elements are those of one slice, in values. */
+struct layer_fft {
+    bool used;
+    size_t slices, planes;
+    size_t plane, factors, result;
+    struct plan_sizes sizes; /* of the filter */
+    struct convolve_plan *plan; /* the filter's */
+};
+
 /* What winograd knows of an item's values. */
 struct layer_item {
     bool direct; /* is made by `direct` */
@@ -103,6 +112,7 @@ struct layer_state {
     size_t target_values; /* of the folded target in scratch */
     struct layer_sweep sweep; /* of backward_weight */
     struct layer_winograd winograd;
+    struct layer_fft fft;
     size_t fold_most; /* cells that may stand for one element */
 };
 
@@ -131,6 +141,7 @@ struct layer_scratch {
     struct simd_fft_facts *item_facts; /* of winograd: of chunks of the items, then of the weight */
     struct layer_item *items;
     void *transformed;
+    double *plane_bounds; /* of fft: of every plane of the target */
 };
 
 enum {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Layers by winograd: within their error bound of the definition; what is promised whatever the method: exact integers, NaN
- * only where the window holds it, nothing negative from nothing negative, 0 from windows of zeros, an item's bits whatever
- * shares its batch; which requests it refuses, and when `auto` takes it. */
+/* Layers by winograd and by fft: within their error bound of the definition; what is promised whatever the method: exact
+ * integers, NaN only where the window holds it, nothing negative from nothing negative, 0 from windows of zeros, an item's
+ * bits whatever shares its batch; which requests they refuse, and when `auto` takes them. */
 #include "tests/core/golden_read.h"
 #include "tests/core/layer_case.h"
 
@@ -14,21 +14,33 @@
 
 #include <cmocka.h>
 
-/* A random layer of 3 x 3 without steps, of every operation that winograd has. */
-static void make_case(struct layer_case *c, enum layer_values values)
+static const enum convolve_method winograd = CONVOLVE_WINOGRAD, fft = CONVOLVE_FFT; /* what tests are called with */
+
+/* Makes it one of 3 x 3 without steps; false where it is of an operation that winograd does not have. */
+static bool suit_winograd(struct convolve_layer_spec *spec)
+{
+    for (unsigned i = 0; i < 2; i++)
+        spec->weight.size[(spec->channels_last ? 1 : 2) + i] = 3;
+    spec->stride.given = spec->dilation.given = spec->output_padding.given = false;
+    return spec->weight.rank == 4 && spec->operation != CONVOLVE_LAYER_BACKWARD_WEIGHT;
+}
+
+static bool complex_values; /* make_case makes such */
+
+/* A random layer that the method can do. */
+static void make_case(struct layer_case *c, enum convolve_method method, enum layer_values values)
 {
     for (;;) {
         struct convolve_layer_spec spec = layer_random_spec();
-        if (spec.weight.rank != 4 || spec.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
+        if (method == CONVOLVE_WINOGRAD && !suit_winograd(&spec))
             continue;
-        for (unsigned i = 0; i < 2; i++)
-            spec.weight.size[(spec.channels_last ? 1 : 2) + i] = 3;
-        spec.stride.given = spec.dilation.given = spec.output_padding.given = false;
         spec.dtype = layer_random_below(2) ? CONVOLVE_FLOAT32 : CONVOLVE_FLOAT64;
-        spec.method = CONVOLVE_WINOGRAD;
+        if (complex_values)
+            spec.dtype = layer_random_below(2) ? CONVOLVE_COMPLEX64 : CONVOLVE_COMPLEX128;
+        spec.method = method;
         struct convolve_cost cost;
         struct convolve_layer_spec forward = spec;
-        if (spec.operation == CONVOLVE_LAYER_BACKWARD_INPUT)
+        if (spec.operation >= CONVOLVE_LAYER_BACKWARD_INPUT)
             forward.operation = CONVOLVE_LAYER_CONV;
         if (!convolve_layer_cost(&cost, &forward, 1, NULL) || cost.multiply_adds > 300000 ||
             (spec.padding_mode != CONVOLVE_CONSTANT && cost.multiply_adds > 20000))
@@ -63,23 +75,24 @@ static void release_both(struct both *both, struct layer_case *c)
 
 static void the_error_bound_holds(void **state)
 {
-    (void)state;
+    const enum convolve_method *const *const method = (void *)state;
     layer_seed(31);
-    for (unsigned i = 0; i < 400; i++) {
+    for (unsigned i = 0; i < 200; i++) {
         struct layer_case c, direct;
         struct convolve_outcome outcome;
         struct convolve_error error = {0};
         double predicted;
-        make_case(&c, LAYER_VALUES_ANY);
+        make_case(&c, **method, LAYER_VALUES_ANY);
         struct both both = run_both(&c);
         direct = c;
         direct.spec.method = CONVOLVE_DIRECT;
         void *const summed = tensor_memory(c.output_bytes);
         assert_true(layer_case_run(&direct, summed, &outcome, &error));
         assert_true(convolve_layer_predict(&c.spec, &c.tensors, &predicted, &error));
-        if (!(both.outcome.error_bound > 0) || !(predicted >= both.outcome.error_bound))
+        if (!(both.outcome.error_bound > 0) ||
+            (**method == CONVOLVE_WINOGRAD && !(predicted >= both.outcome.error_bound)))
             fail_msg("%s: the bound is %g, predicted %g", c.name, both.outcome.error_bound, predicted);
-        for (size_t v = 0; v < c.output_count; v++) {
+        for (size_t v = 0; v < c.output_count * (complex_values ? 2 : 1); v++) {
             const double apart =
                 layer_number(c.spec.dtype, both.found, v) - layer_number(c.spec.dtype, both.expected, v);
             if (!(fabs(apart) <= both.outcome.error_bound + outcome.error_bound))
@@ -90,13 +103,20 @@ static void the_error_bound_holds(void **state)
     }
 }
 
+static void the_error_bound_holds_for_complex_values(void **state)
+{
+    complex_values = true;
+    the_error_bound_holds(state);
+    complex_values = false;
+}
+
 static void integers_are_exact(void **state)
 {
-    (void)state;
+    const enum convolve_method *const *const method = (void *)state;
     layer_seed(32);
     for (unsigned i = 0; i < 100; i++) {
         struct layer_case c;
-        make_case(&c, LAYER_VALUES_INTEGERS);
+        make_case(&c, **method, LAYER_VALUES_INTEGERS);
         struct both both = run_both(&c);
         if (both.outcome.error_bound != 0 || memcmp(both.expected, both.found, c.output_bytes) != 0)
             fail_msg("%s: the bound is %g", c.name, both.outcome.error_bound);
@@ -106,11 +126,11 @@ static void integers_are_exact(void **state)
 
 static void nothing_negative_gives_nothing_negative(void **state)
 {
-    (void)state;
+    const enum convolve_method *const *const method = (void *)state;
     layer_seed(33);
     for (unsigned i = 0; i < 200; i++) {
         struct layer_case c;
-        make_case(&c, LAYER_VALUES_POSITIVE);
+        make_case(&c, **method, LAYER_VALUES_POSITIVE);
         struct both both = run_both(&c);
         for (size_t v = 0; v < c.output_count; v++)
             if (!(layer_number(c.spec.dtype, both.found, v) >= 0))
@@ -139,11 +159,11 @@ static size_t source_count(const struct layer_case *c)
 
 static void only_windows_that_hold_it_see_a_nan(void **state)
 {
-    (void)state;
+    const enum convolve_method *const *const method = (void *)state;
     layer_seed(34);
     for (unsigned i = 0; i < 200; i++) {
         struct layer_case c;
-        make_case(&c, LAYER_VALUES_ANY);
+        make_case(&c, **method, LAYER_VALUES_ANY);
         put(&c, layer_random_below(source_count(&c)), i % 2 ? NAN : INFINITY);
         struct both both = run_both(&c);
         for (size_t v = 0; v < c.output_count; v++) {
@@ -159,11 +179,11 @@ static void only_windows_that_hold_it_see_a_nan(void **state)
 /* Zeros everywhere but for one value: the definition tells which windows hold it. */
 static void windows_of_zeros_give_zero(void **state)
 {
-    (void)state;
+    const enum convolve_method *const *const method = (void *)state;
     layer_seed(35);
     for (unsigned i = 0; i < 200; i++) {
         struct layer_case c;
-        make_case(&c, LAYER_VALUES_ANY);
+        make_case(&c, **method, LAYER_VALUES_ANY);
         free((void *)c.tensors.bias);
         c.tensors.bias = NULL;
         c.spec.bias_given = false;
@@ -181,12 +201,12 @@ static void windows_of_zeros_give_zero(void **state)
 /* The second item has integers, the third a NaN: the first is not touched by it. */
 static void an_item_has_the_bits_it_has_alone(void **state)
 {
-    (void)state;
-    static const struct convolve_layer_spec spec = {.dtype = CONVOLVE_FLOAT32,
-                                                    .input = {.rank = 4, .size = {3, 5, 11, 19}},
-                                                    .weight = {.rank = 4, .size = {9, 5, 3, 3}},
-                                                    .groups = 1,
-                                                    .method = CONVOLVE_WINOGRAD};
+    const enum convolve_method *const *const method = (void *)state;
+    struct convolve_layer_spec spec = {.dtype = CONVOLVE_FLOAT32,
+                                       .input = {.rank = 4, .size = {3, 5, 11, 19}},
+                                       .weight = {.rank = 4, .size = {9, 5, 3, 3}},
+                                       .groups = 1,
+                                       .method = **method};
     struct layer_case c, alone;
     struct convolve_outcome outcome;
     struct convolve_error error = {0};
@@ -245,6 +265,22 @@ static void methods_are_chosen_and_refused(void **state)
           SHAPES(1, 1, 8, 3),
           .grad_output = {.rank = 4, .size = {1, 1, 6, 6}}},
          CONVOLVE_AUTO},
+        {"auto, depthwise, a large kernel",
+         {.dtype = CONVOLVE_FLOAT32,
+          .input = {.rank = 4, .size = {1, 4, 200, 200}},
+          .weight = {.rank = 4, .size = {4, 1, 61, 61}},
+          .groups = 4},
+         CONVOLVE_FFT},
+        {"auto, depthwise, a small kernel",
+         {.dtype = CONVOLVE_FLOAT32,
+          .input = {.rank = 4, .size = {1, 4, 56, 56}},
+          .weight = {.rank = 4, .size = {4, 1, 3, 3}},
+          .groups = 4},
+         CONVOLVE_DIRECT},
+        {"fft in int64", {.method = CONVOLVE_FFT, .dtype = CONVOLVE_INT64, SHAPES(1, 1, 8, 3)}, CONVOLVE_AUTO},
+        {"fft of complex values",
+         {.method = CONVOLVE_FFT, .dtype = CONVOLVE_COMPLEX64, SHAPES(1, 1, 8, 3)},
+         CONVOLVE_FFT},
 #undef SHAPES
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -261,12 +297,16 @@ static void methods_are_chosen_and_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_error_bound_holds),
-        cmocka_unit_test(integers_are_exact),
-        cmocka_unit_test(nothing_negative_gives_nothing_negative),
-        cmocka_unit_test(only_windows_that_hold_it_see_a_nan),
-        cmocka_unit_test(windows_of_zeros_give_zero),
-        cmocka_unit_test(an_item_has_the_bits_it_has_alone),
+#define BOTH(test)                                                                                                     \
+    {#test " (winograd)", test, NULL, NULL, (void *)&winograd}, {#test " (fft)", test, NULL, NULL, (void *)&fft}
+        BOTH(the_error_bound_holds),
+        {"the_error_bound_holds_for_complex_values (fft)", the_error_bound_holds_for_complex_values, NULL, NULL,
+         (void *)&fft},
+        BOTH(integers_are_exact),
+        BOTH(nothing_negative_gives_nothing_negative),
+        BOTH(only_windows_that_hold_it_see_a_nan),
+        BOTH(windows_of_zeros_give_zero),
+        BOTH(an_item_has_the_bits_it_has_alone),
         cmocka_unit_test(methods_are_chosen_and_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
