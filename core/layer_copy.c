@@ -182,30 +182,43 @@ static bool place_offset(const struct layer_state *state, unsigned axis, int64_t
     return index != BOUNDARY_NONE;
 }
 
-/* A row whose step is above 1, into all slots of x at once: cell i of slot s is the place start + i*step + s. */
+static void put_zeros(const struct layer_unit *unit, const struct layout *layout, unsigned char *to, size_t from,
+                      size_t end)
+{
+    const size_t bytes = unit->state->element_bytes, step = unit->state->cut[2].step;
+    for (size_t i = from; i < end; i++) {
+        unsigned char *const cell = to + (i % step * layout->pitch[2] + i / step) * bytes;
+        if (bytes == 4)
+            memset(cell, 0, 4);
+        else
+            memset(cell, 0, 8);
+    }
+}
+
+/* A row whose step is above 1, into all slots of x at once: cell i of slot s is the place start + i*step + s. The span is
+ * that of the places. */
 static void split_row(const struct layer_unit *unit, const struct layout *layout, unsigned char *to,
-                      const unsigned char *base, int64_t start)
+                      const unsigned char *base, const struct span *span)
 {
     const struct layer_state *state = unit->state;
-    const size_t bytes = state->element_bytes, step = state->cut[2].step, cells = layout->cells[2];
-    const struct span span = span_of(start, 1, cells * step, state->cut[2].source);
-    size_t i = span.inside, whole = (span.inside + step - 1) / step * step;
-    whole = layer_least(whole, span.end);
-    for (size_t slot = 0; slot < step; slot++) {
-        unsigned char *const row = to + slot * layout->pitch[2] * bytes;
-        const size_t first = (span.inside + step - 1 - slot) / step, end = (span.end + step - 1 - slot) / step;
-        memset(row, 0, first * bytes);
-        memset(row + end * bytes, 0, (cells - end) * bytes);
-    }
-    if (span.inside == span.end)
+    const size_t bytes = state->element_bytes, step = state->cut[2].step;
+    size_t i = span->inside;
+    put_zeros(unit, layout, to, 0, span->inside);
+    put_zeros(unit, layout, to, span->end, span->count);
+    if (span->inside == span->end)
         return;
-    const unsigned char *from = base + (size_t)(start + (int64_t)i) * bytes;
-    for (; i < whole; i++, from += bytes)
-        memcpy(to + (i % step * layout->pitch[2] + i / step) * bytes, from, bytes);
+    const unsigned char *from = base + (size_t)(span->start + (int64_t)i) * bytes;
+    for (; i % step && i < span->end; i++, from += bytes) {
+        unsigned char *const cell = to + (i % step * layout->pitch[2] + i / step) * bytes;
+        if (bytes == 4)
+            memcpy(cell, from, 4);
+        else
+            memcpy(cell, from, 8);
+    }
     if (bytes == 4)
-        unit->plan->routines->split_u32(to + whole / step * 4, layout->pitch[2], from, span.end - whole, step);
+        unit->plan->routines->split_u32(to + i / step * 4, layout->pitch[2], from, span->end - i, step);
     else
-        unit->plan->routines->split_u64(to + whole / step * 8, layout->pitch[2], from, span.end - whole, step);
+        unit->plan->routines->split_u64(to + i / step * 8, layout->pitch[2], from, span->end - i, step);
 }
 
 /* One plane of slots of one channel's part, where zeros stand outside. `base` is the source's first place. */
@@ -225,11 +238,12 @@ static void copy_part(const struct layer_unit *unit, const struct layout *layout
     }
     for (size_t slot = 0; slot < slots; slot++, to += layout->pitch[2] * bytes) {
         const int64_t start = slot_start(x, &unit->phase[2], slot, unit->first[2]);
-        const struct span span = span_of(start, x->step, layout->cells[2], x->source);
+        const struct span span = split ? span_of(start, 1, layout->cells[2] * x->step, x->source)
+                                       : span_of(start, x->step, layout->cells[2], x->source);
         for (size_t row = rows->inside; row < rows->end; row++) {
             const unsigned char *const from = base + (size_t)(rows->start + (int64_t)row * rows->step) * pitch;
             if (split)
-                split_row(unit, layout, to + row * row_bytes, from, start);
+                split_row(unit, layout, to + row * row_bytes, from, &span);
             else
                 fill_row(state, to + row * row_bytes, from, &span, state->source.axis_pitch[2] * state->parts);
         }
