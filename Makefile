@@ -5,6 +5,7 @@
 # make run         the daemon on 127.0.0.1:8080; ARGS="--listen 127.0.0.1:9000" for its options
 # make demo        the README's requests against a daemon on a free port
 # make check       format, include rules, headers alone, warnings as errors in gcc and clang
+# make soak        traffic of every kind for an hour, or SECONDS; make valgrind runs a short suite under it
 # make check-simd  every routine of every instruction set against scalar
 # make bench       ratios against peers and floors; BENCH_ARGS="--rows 1-D --seconds 3" is for the filters' table
 # make bench-wire  reading and writing numbers, beside cJSON, simdjson and std::to_chars; ARGS="512 float32" for a smaller one
@@ -75,7 +76,7 @@ TESTS ?= $(TEST_NAMES)
 CHECK_SIMD := tests/simd/check_simd tests/simd/result_hash
 FUZZERS := $(FUZZ_SOURCES:%.c=$(BUILD)/%)
 
-.PHONY: all lib test test-long tests check check-simd arm64 bench bench-auto bench-wire bench-peers calibrate demo run fuzz fuzzers install install-lib uninstall clean
+.PHONY: all lib test test-long tests soak valgrind check check-simd arm64 bench bench-auto bench-wire bench-peers calibrate demo run fuzz fuzzers install install-lib uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILD)/convolved lib
@@ -149,6 +150,20 @@ test: tests
 LONG_TESTS := number_every_test number_read_test json_runs_test
 test-long: $(LONG_TESTS:%=$(BUILD)/tests/formats/%)
 	$(Q)tests/long $(BUILD)
+
+# An hour of everything at once; SECONDS says how long.
+soak: $(BUILD)/tests/http/soak_test $(BUILD)/convolved
+	$(Q)CONVOLVED=$(BUILD)/convolved SOAK_SECONDS=$(if $(filter file,$(origin SECONDS)),3600,$(SECONDS)) $<
+
+# Neither errors nor memory that nobody points to any more. The emulation knows no AVX-512, and is slow: tests that take long there are
+# left out, but the daemon's own are there.
+VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
+VALGRIND_TESTS ?= $(addprefix tests/core/,tensor_test boundary_test named_kernels_test layer_golden_test golden_test) \
+	$(addprefix tests/formats/,base64_test json_members_test json_syntax_test json_tensor_test) \
+	$(addprefix tests/server/,access_test append_test config_test guard_test log_test metrics_test problem_test router_test) \
+	$(addprefix tests/http/,tls_test metrics_test members_test)
+valgrind: tests
+	$(Q)TEST_SLOWNESS=15 TEST_UNDER="$(VALGRIND)" tests/run $(BUILD) $(VALGRIND_TESTS)
 
 check-simd: $(BUILD)/tests/simd/check_simd
 	$(Q)$<

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# tools/check.sh: what a reviewer should not have to look for. Format, who may include whom, headers that compile alone, builds of
-# everything by gcc and by clang without a warning, and the library as installed. The last line is "N passed, N failed".
+# tools/check.sh: what a reviewer should not have to look for. Format, who may include whom, the files under config/, headers that
+# compile alone, builds of everything by gcc and by clang without a warning, and the library as installed. The last line is "N passed, N failed".
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
@@ -83,6 +83,8 @@ expect_none "only tests include cmocka and libcurl"
 grep -nE '\b(setlocale|strtod|atof|atoi|sprintf|strcat|gets|alloca)\(' $core $(find server -name '*.[ch]') /dev/null |
     grep -vE '^server/formats/number_read\.c:.*strtod' >"$log"
 expect_none "no function that obeys the locale or knows no bounds"
+
+. tools/check_config.sh
 
 # ---- Headers alone, and whole builds -----------------------------------------------------------------------------------------
 for compiler in gcc clang; do

@@ -91,7 +91,8 @@ static void strangers_to_tls(void **state)
     const struct credentials credentials = credentials_make(1, false);
     const struct daemon_files files = files_of(&credentials);
     struct child *child = child_start(LIST("--tls-certificate", files.certificate, "--tls-key", files.key,
-                                           "--idle-timeout-ms", "500", "--request-timeout-ms", "1000"),
+                                           "--idle-timeout-ms", textf("%d", (int)(500 * slowness())),
+                                           "--request-timeout-ms", textf("%d", (int)(1000 * slowness()))),
                                       NULL, NULL);
     static const char hello[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"; /* promises 512 bytes, sends 6 */
     const struct {

@@ -37,8 +37,8 @@ static void write_file(const char *text)
 /* `flags` and `variables` are words separated by spaces; `file` is the text of --config, NULL for none. */
 static struct loaded load(const char *file, const char *flags, const char *variables)
 {
-    char words[1024], environment[1024], *argv[ARGUMENTS_MAX + 4] = {(char *)"convolved"},
-                                                               *names[ARGUMENTS_MAX + 1] = {0};
+    static char words[1024]; /* the command line's texts are the caller's */
+    char environment[1024], *argv[ARGUMENTS_MAX + 4] = {(char *)"convolved"}, *names[ARGUMENTS_MAX + 1] = {0};
     int argc = 1, count = 0;
     struct loaded loaded;
     snprintf(words, sizeof words, "%s", flags == NULL ? "" : flags);
