@@ -158,16 +158,33 @@ bool mapping_take(struct mapping *mapping, size_t bytes, size_t expected)
     return true;
 }
 
+/* `used` bytes into a mapping of `space_bytes`. ThreadSanitizer does not hear of mremap, and takes what comes to lie at an address
+ * later for what lay there before. */
+static void *move(const struct mapping *mapping, size_t used, size_t space_bytes)
+{
+#ifdef __SANITIZE_THREAD__
+    void *address = mmap(NULL, space_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (address != MAP_FAILED) {
+        memcpy(address, mapping->address, used);
+        munmap(mapping->address, mapping->space_bytes);
+    }
+    return address;
+#else
+    (void)used;
+    return mremap(mapping->address, mapping->space_bytes, space_bytes, MREMAP_MAYMOVE);
+#endif
+}
+
 static bool grow(struct mapping *mapping, size_t bytes)
 {
     if (bytes > mapping->space_bytes) {
         const size_t before = mapping->bytes;
         refuse_huge_pages(mapping); /* mremap takes only a mapping that is the same all over */
         size_t space_bytes = with_headroom(bytes);
-        void *address = mremap(mapping->address, mapping->space_bytes, space_bytes, MREMAP_MAYMOVE);
+        void *address = move(mapping, before, space_bytes);
         if (address == MAP_FAILED) {
             space_bytes = bytes;
-            address = mremap(mapping->address, mapping->space_bytes, space_bytes, MREMAP_MAYMOVE);
+            address = move(mapping, before, space_bytes);
         }
         if (address == MAP_FAILED) {
             set_bytes(mapping, before);

@@ -169,7 +169,9 @@ static void all_kinds_at_once(void **state)
                                              liars,        header_floods, pipelines};
     enum { KINDS = sizeof kinds / sizeof *kinds };
     pthread_t threads[KINDS];
-    victim = child_start(LIST("--idle-timeout-ms", "1000", "--request-timeout-ms", "1500"), NULL, NULL);
+    victim = child_start(LIST("--idle-timeout-ms", textf("%d", (int)(1000 * slowness())), "--request-timeout-ms",
+                              textf("%d", (int)(1500 * slowness()))),
+                         NULL, NULL);
     struct held before = {0};
     for (int round = 0; round < 2; round++) { /* the first brings what is kept for later to its size */
         over = false;
