@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* An answer that is encoded while it is sent. Two halves of a ring take turns: while the pieces of one are sent, the pool writes
- * those of the other, each piece a tile of a small job. So memory is bounded whatever the size of the answer, and a slow reader
- * holds two halves and no thread. Where the reader is faster, the connection is suspended until the next half is ready. */
+/* An answer that is encoded while it is sent. The parts of a ring take turns: while the pieces of one are sent, the pool writes
+ * those of the others, each part a small job and each piece a tile of it. So memory is bounded whatever the size of the answer,
+ * and a slow reader holds the ring and no thread. Where the reader is faster, the connection is suspended until some parts are
+ * ready: waking it for each would cost as much as sending that one does. */
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
@@ -10,90 +11,106 @@
 #include "server/listener_parts.h"
 #include "server/listener_request.h"
 
-/* A half is many pieces, so that waking threads for it costs little beside writing it. */
-enum { HALF_BYTES = 1 << 20, PIECES_PER_THREAD = 4, BLOCK_BYTES = 32 << 10 };
+/* A part has a piece for each thread, and the ring little more than the caches hold. */
+enum { RING_PARTS = 8, RING_PARTS_MIN = 2, RESUME_PARTS = 3, RING_BYTES = 2 << 20, BLOCK_BYTES = 32 << 10 };
 
-struct half {
+struct part {
     struct job job;
     struct stream *stream;
-    char *room; /* per_half pieces of piece_bytes_max */
+    char *room; /* per_part pieces of piece_bytes_max */
     size_t *bytes; /* of each piece written */
-    size_t first, count; /* pieces of the whole */
+    size_t first, count; /* pieces of the whole; 0: there was nothing left for it */
     bool ready; /* guarded by stream->lock */
 };
 
 struct stream {
     struct exchange *exchange;
     struct response_stream source;
-    size_t per_half, next_piece; /* next_piece: the first that no half has */
-    struct half halves[2];
+    size_t per_part, next_piece; /* next_piece: the first that no part has */
+    struct part ring[RING_PARTS];
+    unsigned part_count; /* of the ring, in use */
     pthread_mutex_t lock;
-    bool waiting; /* suspended until halves[turn] is ready; guarded by lock */
+    bool waiting; /* suspended until it has enough; guarded by lock */
 
-    /* Where the sending is; only the connection's thread looks. */
-    enum { SEND_HEAD, SEND_PIECES, SEND_TAIL } part;
+    /* Where the sending is; only the connection's thread looks, and who wakes it. */
+    enum { SEND_HEAD, SEND_PIECES, SEND_TAIL } state;
     unsigned turn;
-    size_t piece, offset; /* the piece within the half; the byte within piece, head or tail */
+    size_t piece, offset; /* the piece within the part; the byte within piece, head or tail */
 };
 
-static size_t half_tile_count(struct job *job, unsigned stage)
+static size_t part_tile_count(struct job *job, unsigned stage)
 {
     (void)stage;
-    return ((const struct half *)job)->count;
+    return ((const struct part *)job)->count;
 }
 
-static void half_run_tile(struct job *job, unsigned stage, size_t tile, void *scratch)
+static void part_run_tile(struct job *job, unsigned stage, size_t tile, void *scratch)
 {
-    struct half *half = (struct half *)job;
-    const struct response_stream *source = &half->stream->source;
+    struct part *part = (struct part *)job;
+    const struct response_stream *source = &part->stream->source;
     (void)stage, (void)scratch;
-    half->bytes[tile] = source->write(source, half->first + tile, half->room + tile * source->piece_bytes_max);
+    part->bytes[tile] = source->write(source, part->first + tile, part->room + tile * source->piece_bytes_max);
 }
 
-static void half_done(struct job *job)
+/* Whether a sender that waits has enough to go on with: some parts in a row, or all that there are. The very first is enough
+ * alone, so that the answer begins. */
+static bool has_enough(const struct stream *stream)
 {
-    struct half *half = (struct half *)job;
-    struct stream *stream = half->stream;
+    const bool begins = stream->ring[stream->turn].first == 0;
+    for (unsigned i = 0; i < (begins ? 1 : RESUME_PARTS) && i < stream->part_count; i++) {
+        const struct part *part = &stream->ring[(stream->turn + i) % stream->part_count];
+        if (part->count == 0)
+            break;
+        if (!part->ready)
+            return false;
+    }
+    return true;
+}
+
+static void part_done(struct job *job)
+{
+    struct part *part = (struct part *)job;
+    struct stream *stream = part->stream;
     struct exchange *exchange = stream->exchange;
 
     pthread_mutex_lock(&stream->lock);
-    half->ready = true;
-    const bool was_waiting = stream->waiting && half == &stream->halves[stream->turn];
-    if (was_waiting)
+    part->ready = true;
+    const bool wakes = stream->waiting && has_enough(stream);
+    if (wakes)
         stream->waiting = false;
     pthread_mutex_unlock(&stream->lock);
-    if (was_waiting)
+    if (wakes)
         exchange_resume(exchange);
     exchange_drop(exchange);
 }
 
-/* Lets the pool write the next pieces into a half whose old ones are sent. */
-static void half_begin(struct stream *stream, struct half *half)
+/* Lets the pool write the next pieces into a part whose old ones are sent. */
+static void part_begin(struct stream *stream, struct part *part)
 {
     const size_t left = stream->source.piece_count - stream->next_piece;
     struct pool *pool = stream->exchange->request.daemon->pool;
 
-    half->first = stream->next_piece;
-    half->count = left < stream->per_half ? left : stream->per_half;
-    stream->next_piece += half->count;
-    if (half->count == 0)
+    part->first = stream->next_piece;
+    part->count = left < stream->per_part ? left : stream->per_part;
+    stream->next_piece += part->count;
+    if (part->count == 0)
         return;
-    half->job = (struct job){.stage_count = 1,
-                             .tile_count = half_tile_count,
-                             .run_tile = half_run_tile,
-                             .done = half_done,
+    part->job = (struct job){.stage_count = 1,
+                             .tile_count = part_tile_count,
+                             .run_tile = part_run_tile,
+                             .done = part_done,
                              .follows = true,
-                             .work = half->count * stream->source.piece_bytes_max};
+                             .work = part->count * stream->source.piece_bytes_max};
     pthread_mutex_lock(&stream->lock);
-    half->ready = false;
+    part->ready = false;
     pthread_mutex_unlock(&stream->lock);
     exchange_hold(stream->exchange);
-    if (pool_submit(pool, &half->job))
+    if (pool_submit(pool, &part->job))
         return;
     /* There is no memory; an answer that has begun cannot be refused any more, so this thread writes. */
-    for (size_t tile = 0; tile < half->count; tile++)
-        half_run_tile(&half->job, 0, tile, NULL);
-    half_done(&half->job);
+    for (size_t tile = 0; tile < part->count; tile++)
+        part_run_tile(&part->job, 0, tile, NULL);
+    part_done(&part->job);
 }
 
 /* Copies from a fixed text; moves on to `next` at its end. */
@@ -108,10 +125,10 @@ static size_t copy_text(struct stream *stream, char *out, size_t room, const cha
     return count;
 }
 
-static bool half_is_ready(struct stream *stream, const struct half *half)
+static bool part_is_ready(struct stream *stream, const struct part *part)
 {
     pthread_mutex_lock(&stream->lock);
-    const bool ready = half->ready;
+    const bool ready = part->ready;
     pthread_mutex_unlock(&stream->lock);
     return ready;
 }
@@ -120,36 +137,34 @@ static size_t copy_pieces(struct stream *stream, char *out, size_t room)
 {
     size_t used = 0;
     while (used < room) {
-        struct half *half = &stream->halves[stream->turn];
-        if (half->count == 0) { /* there was nothing left for it */
-            if (stream->source.finish != NULL)
-                stream->source.finish(&stream->source);
-            stream->part = SEND_TAIL;
+        struct part *part = &stream->ring[stream->turn];
+        if (part->count == 0) {
+            stream->state = SEND_TAIL;
             stream->offset = 0;
             break;
         }
-        if (!half_is_ready(stream, half))
+        if (!part_is_ready(stream, part))
             break;
-        used += copy_text(stream, out + used, room - used, half->room + stream->piece * stream->source.piece_bytes_max,
-                          half->bytes[stream->piece]);
-        if (stream->offset < half->bytes[stream->piece])
+        used += copy_text(stream, out + used, room - used, part->room + stream->piece * stream->source.piece_bytes_max,
+                          part->bytes[stream->piece]);
+        if (stream->offset < part->bytes[stream->piece])
             break;
         stream->offset = 0;
-        if (++stream->piece < half->count)
+        if (++stream->piece < part->count)
             continue;
         stream->piece = 0;
-        half_begin(stream, half);
-        stream->turn = !stream->turn;
+        part_begin(stream, part);
+        stream->turn = (stream->turn + 1) % stream->part_count;
     }
     return used;
 }
 
 /* Nothing is ready: sleeps until it is. False: it has become ready meanwhile. */
-static bool wait_for_half(struct stream *stream)
+static bool wait_for_part(struct stream *stream)
 {
     struct connection *connection = stream->exchange->connection;
     pthread_mutex_lock(&stream->lock);
-    const bool wait = !stream->halves[stream->turn].ready;
+    const bool wait = !stream->ring[stream->turn].ready;
     if (wait) {
         pthread_mutex_lock(&connection->lock);
         connection->blocked = true;
@@ -189,48 +204,47 @@ static ssize_t stream_read(void *context, uint64_t position, char *out, size_t r
         return 1;
     }
     do {
-        if (stream->part == SEND_HEAD) {
+        if (stream->state == SEND_HEAD) {
             used = copy_text(stream, out, room, response->body, response->body_bytes);
             if (stream->offset == response->body_bytes) {
-                stream->part = SEND_PIECES;
+                stream->state = SEND_PIECES;
                 stream->offset = 0;
             }
         }
-        if (stream->part == SEND_PIECES)
+        if (stream->state == SEND_PIECES)
             used += copy_pieces(stream, out + used, room - used);
-        if (stream->part == SEND_TAIL)
+        if (stream->state == SEND_TAIL)
             used += copy_text(stream, out + used, room - used, response->tail, response->tail_bytes);
         if (used > 0)
             return (ssize_t)used;
-        if (stream->part == SEND_TAIL)
+        if (stream->state == SEND_TAIL)
             return MHD_CONTENT_READER_END_OF_STREAM;
-    } while (!wait_for_half(stream));
+    } while (!wait_for_part(stream));
     return 0;
 }
 
 static void stream_freed(void *context)
 {
-    exchange_drop(((struct stream *)context)->exchange); /* halves that are still being written hold it too */
+    exchange_drop(((struct stream *)context)->exchange); /* parts that are still being written hold it too */
 }
 
-/* Room for both halves, and for the length of each of their pieces. */
-static bool halves_take(struct stream *stream, struct arena *arena, size_t per_half)
+/* Room for the parts, and for the length of each of their pieces. */
+static bool ring_take(struct stream *stream, struct arena *arena, unsigned parts, size_t per_part)
 {
-    size_t bytes;
-    if (__builtin_mul_overflow(per_half, stream->source.piece_bytes_max, &bytes))
+    size_t pieces = parts * per_part, bytes;
+    if (__builtin_mul_overflow(pieces, stream->source.piece_bytes_max, &bytes))
         return false;
-    for (size_t i = 0; i < 2; i++) {
-        struct half *half = &stream->halves[i];
-        half->stream = stream;
-        half->room = arena_block(arena, bytes);
-        half->bytes = arena_alloc(arena, per_half * sizeof *half->bytes);
-        if (half->room != NULL && half->bytes != NULL)
-            continue;
-        for (size_t k = 0; k <= i; k++)
-            arena_block_free(arena, stream->halves[k].room);
+    char *room = arena_block(arena, bytes);
+    size_t *lengths = arena_alloc(arena, pieces * sizeof *lengths);
+    if (room == NULL || lengths == NULL) {
+        arena_block_free(arena, room);
         return false;
     }
-    stream->per_half = per_half;
+    stream->part_count = parts;
+    stream->per_part = per_part;
+    for (unsigned i = 0; i < parts; i++)
+        stream->ring[i] =
+            (struct part){.stream = stream, .room = room + i * (bytes / parts), .bytes = lengths + i * per_part};
     return true;
 }
 
@@ -239,21 +253,26 @@ struct MHD_Response *stream_open(struct exchange *exchange)
     struct arena *arena = &exchange->request.arena;
     const struct response_stream *source = &exchange->response.stream;
     struct stream *stream = arena_alloc(arena, sizeof *stream);
-    size_t per_half = source->piece_bytes_max > 0 ? HALF_BYTES / source->piece_bytes_max : 1;
+    const size_t threads = exchange->request.daemon->threads;
+    size_t per_part = source->piece_bytes_max > 0 ? RING_BYTES / RING_PARTS / source->piece_bytes_max : 1;
+    unsigned parts = RING_PARTS;
 
-    if (per_half > (size_t)PIECES_PER_THREAD * exchange->request.daemon->threads)
-        per_half = (size_t)PIECES_PER_THREAD * exchange->request.daemon->threads;
-    if (per_half < 1)
-        per_half = 1;
+    if (per_part > threads)
+        per_part = threads;
+    if (per_part < 1)
+        per_part = 1;
     if (stream == NULL)
         return NULL;
     memset(stream, 0, sizeof *stream);
     stream->exchange = exchange;
     stream->source = *source;
-    while (!halves_take(stream, arena,
-                        per_half)) /* where memory is short a result that is there is sent by less at a time */
-        if ((per_half /= 2) == 0)
+    while (!ring_take(stream, arena, parts, per_part)) {
+        /* Where memory is short a result that is there is sent by less at a time. */
+        if (per_part > 1)
+            per_part /= 2;
+        else if ((parts /= 2) < RING_PARTS_MIN)
             return NULL;
+    }
     struct MHD_Response *made = NULL;
     exchange_hold(exchange);
     pthread_mutex_init(&stream->lock, NULL);
@@ -264,8 +283,8 @@ struct MHD_Response *stream_open(struct exchange *exchange)
         return NULL;
     }
     /* From here on the response owns a hold: the library calls stream_freed. */
-    for (size_t i = 0; i < 2; i++)
-        half_begin(stream, &stream->halves[i]);
+    for (unsigned i = 0; i < parts; i++)
+        part_begin(stream, &stream->ring[i]);
     return made;
 }
 

@@ -16,7 +16,7 @@
 #include "server/response.h"
 
 /* A multiple of 3, so that pieces of base64 join without padding between them. */
-enum { PIECE_ELEMENTS = 3 * 2048, INLINE_PIECES = 2, ENVELOPE_BYTES = 2048 };
+enum { PIECE_ELEMENTS = 3 * 1024, INLINE_PIECES = 4, ENVELOPE_BYTES = 2048 };
 
 static const char imag_glue[] = ", \"imag\": ";
 
