@@ -200,8 +200,9 @@ BENCH_SOURCES := tests/bench/http_bench.c tests/bench/load_bench.c tests/bench/w
 BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard $(BENCH_SOURCES)))
 CXX_FOUND := $(shell command -v $(CXX) 2>/dev/null)
 WIRE_PEERS := $(BUILD)/tests/bench/wire_peer_cjson.o $(if $(CXX_FOUND),$(BUILD)/tests/bench/wire_peers.o)
-$(BUILD)/tests/bench/wire_bench: $(WIRE_PEERS)
+$(BUILD)/tests/bench/wire_bench $(BUILD)/tests/bench/http_bench: $(WIRE_PEERS)
 $(BUILD)/tests/bench/http_bench $(BUILD)/tests/bench/load_bench: $(BUILD)/tests/bench/bench_daemon.o
+$(BUILD)/tests/bench/http_bench: $(BUILD)/tests/bench/http_peers.o
 $(BENCH_PROGRAMS): %: %.o $(BUILD)/libserver.a $(BUILD)/libconvolve.a
 	@echo "  LINK    $@"
 	$(Q)$(if $(filter %wire_peers.o,$^),$(CXX),$(CC)) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcurl $(SERVER_LIBS) $(if $(filter %wire_peers.o,$^),$(shell $(PKG_CONFIG) --libs simdjson 2>/dev/null))

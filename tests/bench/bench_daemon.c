@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -169,7 +170,9 @@ static size_t receive_answer(int connection, struct text *answer)
         memmove(last, last + 5 - kept, kept);
         memcpy(last + kept, room + got - (5 - kept), 5 - kept);
         if (answer) {
-            answer->bytes = realloc(answer->bytes, count + (size_t)got + 1);
+            const size_t needed = count + (size_t)got + 1;
+            if (malloc_usable_size(answer->bytes) < needed) /* kept from one answer to the next */
+                answer->bytes = realloc(answer->bytes, 2 * needed);
             if (!answer->bytes)
                 die("no memory");
             memcpy(answer->bytes + count, room, (size_t)got + 1);

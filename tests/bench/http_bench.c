@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The daemon over loopback, beside a bare libmicrohttpd that takes and gives as many bytes at once, in turn, medians of the rounds.
- * Tiny requests: how many a second, and what each costs the server, which other programs on the machine disturb less. A large
- * request: what its phases take, and how much memory. wrk makes the load. */
+/* The daemon over loopback, beside a bare libmicrohttpd that takes and gives as many bytes at once, in turn, medians of the rounds;
+ * and beside Flask with SciPy, and the best parts in one thread (http_peers.c). Tiny requests: how many a second, and what each
+ * costs the server, which other programs on the machine disturb less. A large request: what its phases take, and how much
+ * memory. wrk makes the load. */
 #include <microhttpd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,8 +12,17 @@
 #include <unistd.h>
 
 #include "tests/bench/bench_daemon.h"
+#include "tests/bench/http_peers.h"
 
-enum { ROUNDS = 5, LARGE_ROUNDS = 7, SIDE = 1024, KERNEL_SIDE = 5, MEMORY_SIDE = 2048, WRK_ROOM = 256 };
+enum {
+    ROUNDS = 5,
+    LARGE_ROUNDS = 7,
+    FLASK_ROUNDS = 3,
+    SIDE = 1024,
+    KERNEL_SIDE = 5,
+    MEMORY_SIDE = 2048,
+    WRK_ROOM = 256
+};
 
 static char tiny_body[] =
     "{\"input\":[[3,0,1,2,7,4],[1,5,8,9,3,1],[2,7,2,5,1,3],[0,1,3,1,7,8],[4,2,1,6,2,8],[2,4,5,2,3,9]],"
@@ -98,13 +108,15 @@ static struct rate run_wrk(unsigned port, unsigned connections, const char *scri
     return rate;
 }
 
-static void bench_tiny(pid_t process, unsigned ours, unsigned bare, const char *script)
+/* `flask` is 0 where there is none. */
+static void bench_tiny(pid_t process, unsigned ours, unsigned bare, unsigned flask, const char *script)
 {
     static const unsigned connections[] = {1, 8, 64};
 
     printf("6 x 6 * 3 x 3, requests a second, and microseconds of CPU that the server takes for one (medians of %d)\n",
            ROUNDS);
-    printf("%12s %12s %12s %8s %14s %12s\n", "connections", "convolved", "bare", "ratio", "convolved us", "bare us");
+    printf("%12s %12s %12s %14s %14s %12s %16s\n", "connections", "convolved", "bare", "ratio (0.8)", "convolved us",
+           "bare us", "Flask (20 times)");
     for (size_t i = 0; i < sizeof connections / sizeof *connections; i++) {
         double rates[2][ROUNDS], cpu_us[2][ROUNDS], ratios[ROUNDS];
         for (int round = 0; round < ROUNDS; round++) {
@@ -114,8 +126,11 @@ static void bench_tiny(pid_t process, unsigned ours, unsigned bare, const char *
             cpu_us[0][round] = our.cpu_us, cpu_us[1][round] = their.cpu_us;
             ratios[round] = our.a_second / their.a_second;
         }
-        printf("%12u %12.0f %12.0f %8.2f %14.1f %12.1f\n", connections[i], median(rates[0], ROUNDS),
+        printf("%12u %12.0f %12.0f %14.2f %14.1f %12.1f", connections[i], median(rates[0], ROUNDS),
                median(rates[1], ROUNDS), median(ratios, ROUNDS), median(cpu_us[0], ROUNDS), median(cpu_us[1], ROUNDS));
+        if (flask)
+            printf(" %16.1f", median(rates[0], ROUNDS) / run_wrk(flask, connections[i], script, process).a_second);
+        printf("\n");
     }
 }
 
@@ -146,9 +161,27 @@ static double post_ms(unsigned port, const struct text *body, struct text *answe
     return exchange_ms(connection_post, port, body, answer);
 }
 
-/* Frees the request. */
-static void bench_large(pid_t process, unsigned ours, unsigned bare, const char *what, exchange *make,
-                        struct text request)
+static void print_peers(const struct text *body, double ours_ms, unsigned flask)
+{
+    const struct parts parts = measure_parts(body, (size_t)SIDE * SIDE + (size_t)KERNEL_SIDE * KERNEL_SIDE);
+    const double sum = parts.parse_ms + parts.filter_ms + parts.print_ms;
+    double whole[FLASK_ROUNDS];
+    if (parts.parse_ms < 0 || parts.filter_ms < 0 || parts.print_ms < 0)
+        printf("%36s\n", "simdjson or OpenCV is not here");
+    else
+        printf("%36s %8.2f ms (%.2f + %.2f + %.2f): ours is %.2f of it (goal: 0.5)\n",
+               "simdjson, filter2D, std::to_chars", sum, parts.parse_ms, parts.filter_ms, parts.print_ms,
+               ours_ms / sum);
+    for (int round = 0; round < FLASK_ROUNDS && flask; round++)
+        whole[round] = post_ms(flask, body, NULL);
+    if (flask)
+        printf("%36s %8.0f ms: %.1f times (goal: 25)\n", "Flask and SciPy", median(whole, FLASK_ROUNDS),
+               median(whole, FLASK_ROUNDS) / ours_ms);
+}
+
+/* Returns what one takes, in milliseconds. */
+static double bench_large(pid_t process, unsigned ours, unsigned bare, const char *what, exchange *make,
+                          struct text request)
 {
     static const char *const names[] = {"decode", "queue", "compute"};
     double whole[LARGE_ROUNDS], transfer[LARGE_ROUNDS], cpu_ms[LARGE_ROUNDS], phases[3][LARGE_ROUNDS];
@@ -178,10 +211,10 @@ static void bench_large(pid_t process, unsigned ours, unsigned bare, const char 
     printf("%36s %8.2f ms\n%36s %8.2f ms\n", "rest of transfer and encode", total - known, "whole", total);
     printf("%36s %8.2f ms\n", "of the server's CPU", median(cpu_ms, LARGE_ROUNDS));
     printf("%36s %8.2f ms: %.2f times\n", "bare transfer of the same bytes", floor_ms, total / floor_ms);
-    free(request.bytes);
     free(answer.bytes);
     free(fixed.bytes);
     fixed = (struct text){0};
+    return total;
 }
 
 /* What one request adds to the resident size of a fresh daemon, at its peak. */
@@ -206,7 +239,7 @@ int main(void)
     const struct text tiny = {tiny_body, sizeof tiny_body - 1};
     char script[] = "/tmp/convolved-bench-XXXXXX";
     struct text answer = {0};
-    unsigned ours, bare_port;
+    unsigned ours, bare_port, flask_port = 0;
 
     if (system("command -v wrk >/dev/null") != 0)
         die("wrk is not installed");
@@ -215,18 +248,25 @@ int main(void)
     post_ms(ours, &tiny, &answer);
     fixed = body_of(&answer);
     struct MHD_Daemon *bare = start_bare(&bare_port);
+    const pid_t flask = flask_start(&flask_port);
+    if (flask)
+        post_ms(flask_port, &tiny, NULL); /* its workers are up */
 
     FILE *lua = fdopen(mkstemp(script), "w");
     if (!lua)
         die("no temporary file");
     fprintf(lua, "wrk.method = \"POST\"\nwrk.body = [==[%s]==]\n", tiny_body);
     fclose(lua);
-    bench_tiny(process, ours, bare_port, script);
+    bench_tiny(process, ours, bare_port, flask_port, script);
     unlink(script);
-    bench_large(process, ours, bare_port, "JSON", connection_post, json_request(SIDE, KERNEL_SIDE, 0));
-    bench_large(process, ours, bare_port, ".npy (goal: 2.5 times)", connection_exchange,
-                npy_request(SIDE, KERNEL_SIDE));
+    const struct text json = json_request(SIDE, KERNEL_SIDE, 0), npy = npy_request(SIDE, KERNEL_SIDE);
+    print_peers(&json, bench_large(process, ours, bare_port, "JSON", connection_post, json), flask_port);
+    bench_large(process, ours, bare_port, ".npy (goal: 2.5 times)", connection_exchange, npy);
+    free(json.bytes);
+    free(npy.bytes);
     MHD_stop_daemon(bare);
+    if (flask)
+        flask_stop(flask);
     daemon_stop(process);
     free(answer.bytes);
 
