@@ -28,6 +28,7 @@
 enum {
     LINE_BYTES_MAX = PIPE_BUF,
     PATH_BYTES_MAX = 256, /* as received; what is longer is cut */
+    NAME_BYTES_MAX = 32, /* of a member of the line */
     MESSAGE_BYTES_MAX = 640, /* before escaping, at most six bytes for one */
     MEMORY_DEVICES = 1, /* their major number */
 };
@@ -76,11 +77,6 @@ static void line_put(struct line *line, const char *text, size_t bytes)
     line->bytes += count;
 }
 
-static void line_put_text(struct line *line, const char *text)
-{
-    line_put(line, text, strlen(text));
-}
-
 static bool is_plain(unsigned char byte)
 {
     return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
@@ -108,14 +104,16 @@ static void line_put_escaped(struct line *line, const char *text, size_t bytes)
 
 static void line_name(struct line *line, const char *name)
 {
+    char text[NAME_BYTES_MAX + 4], *at = text;
     if (line->bytes > 1)
-        line_put(line, line->json ? "," : " ", 1);
-    line_put(line, "\"", line->json);
-    line_put_text(line, name);
+        *at++ = line->json ? ',' : ' ';
     if (line->json)
-        line_put(line, "\":", 2);
-    else
-        line_put(line, "=", 1);
+        *at++ = '"';
+    at = append_text(at, name);
+    if (line->json)
+        *at++ = '"';
+    *at++ = line->json ? ':' : '=';
+    line_put(line, text, (size_t)(at - text));
 }
 
 static void line_text(struct line *line, const char *name, const char *text, size_t bytes_max)
