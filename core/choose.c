@@ -32,9 +32,8 @@ static enum convolve_method cheapest(const struct convolve_spec *slice, const st
     static const enum convolve_method transforms[] = {CONVOLVE_FFT, CONVOLVE_OVERLAP_ADD};
     enum convolve_method best = CONVOLVE_DIRECT;
     *ns = direct_estimate_ns(slice, geometry);
-    /* Transforms are not even estimated, which takes a search, where their plans alone take longer. */
-    if (slice->dtype == CONVOLVE_INT64 || slice->max_error_given || *ns <= (double)cost_set()->transforms.plan[0])
-        return best;
+    if (slice->dtype == CONVOLVE_INT64 || slice->max_error_given || *ns <= transform_least_ns(slice, geometry))
+        return best; /* without an estimate of transforms, which takes a search */
     for (unsigned i = 0; i < sizeof transforms / sizeof transforms[0]; i++) {
         const double other = transform_estimate_ns(slice, geometry, transforms[i]);
         if (other < *ns) {

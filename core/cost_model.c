@@ -142,6 +142,14 @@ double transform_estimate_ns(const struct convolve_spec *spec, const struct geom
            (double)costs->scale * fft_estimate_ns(spec, geometry, method);
 }
 
+double transform_least_ns(const struct convolve_spec *spec, const struct geometry *geometry)
+{
+    const struct cost_transforms *const costs = &cost_set()->transforms;
+    const bool single = spec->dtype == CONVOLVE_FLOAT32 || spec->dtype == CONVOLVE_COMPLEX64;
+    const double each = (double)(single ? costs->least_f32 : costs->least_f64);
+    return (double)costs->plan[0] + each * (double)geometry->output_count;
+}
+
 double separable_least_ns(enum convolve_dtype dtype)
 {
     const bool single = dtype == CONVOLVE_FLOAT32 || dtype == CONVOLVE_COMPLEX64;

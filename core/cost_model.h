@@ -14,5 +14,6 @@ double separable_least_ns(enum convolve_dtype dtype); /* no estimate with two su
 /* Of CONVOLVE_FFT or CONVOLVE_OVERLAP_ADD: infinite where they cannot. */
 double transform_estimate_ns(const struct convolve_spec *spec, const struct geometry *geometry,
                              enum convolve_method method);
+double transform_least_ns(const struct convolve_spec *spec, const struct geometry *geometry); /* no estimate is below */
 
 #endif

@@ -35,6 +35,7 @@ struct cost_table {
 /* What fft (0) and overlap_add (1) take, from what they estimate of themselves: plan + scale * estimate. */
 struct cost_transforms {
     float plan[2], scale;
+    float least_f32, least_f64; /* of an output, whatever the request */
 };
 
 struct cost_set {

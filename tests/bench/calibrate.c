@@ -256,7 +256,7 @@ static const struct {
     {{3, {64, 48, 64}}, {3, {11, 11, 11}}},
 };
 
-static double measure_transform(unsigned index, enum convolve_method method, double *estimate)
+static double measure_transform(unsigned index, enum convolve_method method, double *estimate, double *outputs)
 {
     const struct convolve_spec spec = {
         .dtype = index % 2 ? CONVOLVE_FLOAT64 : CONVOLVE_FLOAT32,
@@ -268,6 +268,7 @@ static double measure_transform(unsigned index, enum convolve_method method, dou
     struct geometry geometry;
     geometry_derive(&geometry, &spec, NULL);
     *estimate = fft_estimate_ns(&spec, &geometry, method);
+    *outputs = (double)geometry.output_count;
     return measure_plan(&spec, true);
 }
 
@@ -283,15 +284,18 @@ static double median(double *values, size_t count)
     return values[count / 2];
 }
 
+#define LEAST_PART 0.7 /* other requests may take less than those of the table */
+
 /* plan + scale * estimate: the scale is the median ratio of the large ones, the plan the median rest of the small ones; again
  * with that taken off the large ones. */
 static void calibrate_transforms(struct cost_transforms *found)
 {
     enum { COUNT = 2 * TRANSFORMS, SMALL = 2 * SMALL_TRANSFORMS, LARGE = COUNT - SMALL };
-    double measured[2][COUNT], estimate[2][COUNT], plan[2] = {0}, scale = 1;
+    double measured[2][COUNT], estimate[2][COUNT], outputs[COUNT], plan[2] = {0}, scale = 1, least[2] = {1e9, 1e9};
     for (unsigned which = 0; which < 2; which++)
         for (unsigned i = 0; i < COUNT; i++)
-            measured[which][i] = measure_transform(i, which ? CONVOLVE_OVERLAP_ADD : CONVOLVE_FFT, &estimate[which][i]);
+            measured[which][i] =
+                measure_transform(i, which ? CONVOLVE_OVERLAP_ADD : CONVOLVE_FFT, &estimate[which][i], &outputs[i]);
     for (unsigned round = 0; round < 4; round++) {
         double ratios[2 * LARGE], rests[SMALL];
         for (unsigned which = 0; which < 2; which++) {
@@ -306,6 +310,13 @@ static void calibrate_transforms(struct cost_transforms *found)
     found->plan[0] = (float)plan[0];
     found->plan[1] = (float)plan[1];
     found->scale = (float)scale;
+    for (unsigned i = 0; i < 2 * LARGE; i++) {
+        const unsigned at = SMALL + i % LARGE; /* every other one is float64 */
+        const double each = (measured[i / LARGE][at] - plan[i / LARGE]) / outputs[at];
+        least[at % 2] = each < least[at % 2] ? each : least[at % 2];
+    }
+    found->least_f32 = (float)(LEAST_PART * least[0]);
+    found->least_f64 = (float)(LEAST_PART * least[1]);
 }
 
 /* ---- Output ----------------------------------------------------------------------------------------------------------- */
@@ -361,6 +372,8 @@ int main(int argc, char **argv)
     calibrate_transforms(&found);
     printf("    .transforms =\n        {\n");
     print_floats("            ", "plan", found.plan, 2);
-    printf("            .scale = %#.3gf,\n        },\n};\n", (double)found.scale);
+    printf("            .scale = %#.3gf,\n            .least_f32 = %#.3gf,\n            .least_f64 = %#.3gf,\n        "
+           "},\n};\n",
+           (double)found.scale, (double)found.least_f32, (double)found.least_f64);
     return 0;
 }
