@@ -5,14 +5,13 @@
 #include "core/direct.h"
 
 #include "core/direct_state.h"
+#include "core/layout_math.h"
 
 #include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-__extension__ typedef unsigned __int128 wide;
 
 enum { CHUNK_TILES = 16 }; /* chunks of the kernel, or small slices, in a tile */
 

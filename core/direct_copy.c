@@ -3,13 +3,9 @@
  * values a second time, turned. */
 #include "core/boundary.h"
 #include "core/direct_unit.h"
+#include "core/layout_math.h"
 
 #include <string.h>
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 void direct_fill_constant(const struct direct_unit *u, unsigned char *out, size_t elements)
 {

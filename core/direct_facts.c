@@ -15,12 +15,11 @@
  * Where all values are integers and M*S < 2^53 (2^24) no step rounds: the bound is 0. Where M*S is larger but the products
  * of no single output add up to so much, neither does any: that is found out output by output. */
 #include "core/direct_state.h"
+#include "core/layout_math.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
-
-__extension__ typedef unsigned __int128 wide;
 
 #define SLACK (1 + 0x1p-40)
 

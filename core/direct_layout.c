@@ -3,6 +3,7 @@
  * tiles and passes are. Nothing here decides any bit of the result: every cut goes between outputs, or lets a chain go on. */
 #include "core/direct_layout.h"
 
+#include "core/layout_math.h"
 #include "core/plan.h"
 
 enum {
@@ -21,43 +22,7 @@ enum {
     CHUNK_ELEMENTS = 4096,
 };
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t most(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-static size_t divide_up(size_t a, size_t b)
-{
-    return a / b + (a % b != 0);
-}
-
-static size_t common_divisor(size_t a, size_t b)
-{
-    while (b) {
-        const size_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 /* ---- Axes ------------------------------------------------------------------------------------------------------------- */
-
-/* Of one output the stride is never stepped, of one tap the dilation: 1 keeps products small. */
-static size_t stride_of(const struct geometry_axis *axis)
-{
-    return axis->output == 1 ? 1 : axis->stride;
-}
-
-static size_t dilation_of(const struct geometry_axis *axis)
-{
-    return axis->kernel == 1 ? 1 : axis->dilation;
-}
 
 /* Whether an axis that is not convolved can be part of the row's cells. */
 static bool joins_cell(const struct geometry_axis *axis)
@@ -104,19 +69,15 @@ static void lay_axes(struct direct_layout *layout, const struct geometry *geomet
 {
     const int row = find_row(layout, geometry);
     size_t output_pitch[CONVOLVE_RANK_MAX], kernel_group[CONVOLVE_RANK_MAX], input_group[CONVOLVE_RANK_MAX];
-    size_t pitch = 1, kernel_groups = 1, input_groups = 1;
+    size_t input_groups = 1;
     bool other_taps = false;
+    layout->kernel_groups = lay_slices(geometry, output_pitch, kernel_group);
     for (unsigned i = geometry->rank; i-- > 0;) {
         const struct geometry_axis *axis = &geometry->axis[i];
-        output_pitch[i] = pitch;
-        pitch *= axis->output;
-        kernel_group[i] = axis->convolved || axis->kernel_pitch == 0 ? 0 : kernel_groups;
-        kernel_groups *= kernel_group[i] ? axis->output : 1;
         input_group[i] = axis->convolved || axis->input_pitch == 0 ? 0 : input_groups;
         input_groups *= input_group[i] ? axis->output : 1;
         other_taps = other_taps || ((int)i != row && axis->kernel > 1 && axis->convolved);
     }
-    layout->kernel_groups = kernel_groups;
     layout->input_groups = input_groups;
     /* One convolved axis with long cells: the cells are rows, and the axis is shared. */
     const bool single_cell = row < 0 || (layout->cell / layout->parts >= 64 && !other_taps);
@@ -177,11 +138,7 @@ static void choose_shared(struct direct_layout *layout)
     layout->shared_output = axis->output;
     layout->row_taps = axis->taps;
     layout->row_unit = axis->taps > 1 ? axis->dilation : axis->stride;
-    layout->row_apart = layout->row_unit / common_divisor(layout->row_unit, axis->stride);
-    if (layout->row_apart >= axis->output)
-        layout->row_apart = axis->output; /* no two rows meet in an input row */
-    else
-        layout->row_step = layout->row_apart * axis->stride / layout->row_unit;
+    find_sharing(axis->output, axis->stride, layout->row_unit, &layout->row_apart, &layout->row_step);
 }
 
 /* ---- Modes ------------------------------------------------------------------------------------------------------------ */

@@ -5,13 +5,9 @@
 #include "core/direct_unit.h"
 
 #include "core/boundary.h"
+#include "core/layout_math.h"
 
 #include <string.h>
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* ---- Where the unit lies ---------------------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 /* From geometry to layout: which axes have passes, and units that keep what they work on within the caches. */
 #include "core/separable_layout.h"
 
+#include "core/layout_math.h"
 #include "core/plan.h"
 
 enum {
@@ -17,31 +18,6 @@ enum {
     GATHER_TAPS = 256,
 };
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t most(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-static size_t divide_up(size_t a, size_t b)
-{
-    return a / b + (a % b != 0);
-}
-
-static size_t common_divisor(size_t a, size_t b)
-{
-    while (b) {
-        const size_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 /* ---- Axes ------------------------------------------------------------------------------------------------------------- */
 
 static bool has_taps(const struct geometry_axis *axis)
@@ -55,12 +31,6 @@ unsigned separable_axis_count(const struct geometry *geometry)
     for (unsigned i = 0; i < geometry->rank; i++)
         count += has_taps(&geometry->axis[i]);
     return count;
-}
-
-/* Of one output the stride is never stepped. */
-static size_t stride_of(const struct geometry_axis *axis)
-{
-    return axis->output == 1 ? 1 : axis->stride;
 }
 
 /* Whether an axis is the same in input and output and has one kernel throughout. */
@@ -84,12 +54,7 @@ static void lay_axis(struct separable_axis *to, const struct geometry_axis *axis
         .output_pitch = output_pitch,
         .kernel_pitch = axis->kernel_pitch,
     };
-    to->apart = to->dilation / common_divisor(to->dilation, to->stride);
-    to->step = 1;
-    if (to->apart >= to->output)
-        to->apart = to->output; /* no two outputs read the same position */
-    else
-        to->step = to->apart * to->stride / to->dilation;
+    find_sharing(to->output, to->stride, to->dilation, &to->apart, &to->step);
 }
 
 static void lay_loop(struct separable_loop *to, const struct geometry_axis *axis, size_t output_pitch,
@@ -108,15 +73,9 @@ static void lay_loop(struct separable_loop *to, const struct geometry_axis *axis
 
 static void lay_axes(struct separable_layout *layout, const struct geometry *geometry)
 {
-    size_t output_pitch[CONVOLVE_RANK_MAX], kernel_group[CONVOLVE_RANK_MAX], pitch = 1;
-    layout->kernel_groups = layout->loop_count = 1;
-    for (unsigned i = geometry->rank; i-- > 0;) {
-        const struct geometry_axis *axis = &geometry->axis[i];
-        output_pitch[i] = pitch;
-        pitch *= axis->output;
-        kernel_group[i] = axis->convolved || axis->kernel_pitch == 0 ? 0 : layout->kernel_groups;
-        layout->kernel_groups *= kernel_group[i] ? axis->output : 1;
-    }
+    size_t output_pitch[CONVOLVE_RANK_MAX], kernel_group[CONVOLVE_RANK_MAX];
+    layout->kernel_groups = lay_slices(geometry, output_pitch, kernel_group);
+    layout->loop_count = 1;
     unsigned end = geometry->rank;
     layout->cell = layout->parts;
     while (end > 0 && joins_cell(&geometry->axis[end - 1]))

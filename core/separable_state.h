@@ -24,6 +24,19 @@ static inline const struct separable_state *separable_state(const struct convolv
     return plan->state;
 }
 
+/* Beside the facts' scratch. */
+struct separable_findings {
+    uint64_t recheck; /* values so large that sums may overflow on the way to an output that does not */
+};
+
+/* ---- separable_create.c: the plan_method's functions of these names ---- */
+bool separable_accepts(const struct convolve_spec *spec, const struct geometry *geometry, struct convolve_error *error);
+bool separable_measure(const struct convolve_spec *spec, const struct geometry *geometry, struct plan_sizes *sizes);
+bool separable_create(struct convolve_plan *plan, const void *kernel, struct convolve_error *error);
+void separable_destroy(struct convolve_plan *plan);
+
+/* ---- separable_unit.c ---- */
+
 /* Makes the outputs of one unit. */
 void separable_run_unit(const struct convolve_plan *plan, const struct convolve_run *run, size_t unit,
                         void *tile_scratch);

@@ -2,6 +2,7 @@
 /* One unit: its passes, from the rows of the input through tile scratch to the output. What reaches beyond an end of the row is
  * copied, boundary and all, before the first pass; beyond the ends of the other axes stand other rows, or the constant. */
 #include "core/boundary.h"
+#include "core/layout_math.h"
 #include "core/separable_state.h"
 
 #include <string.h>
@@ -25,11 +26,6 @@ struct unit {
     unsigned char *buffer[2], *gathered, *constants, *turned, *slots, *temporary;
     bool constants_made;
 };
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* ---- Where the unit lies ---------------------------------------------------------------------------------------------- */
 
