@@ -134,11 +134,24 @@ static double block_calls(const struct separable_layout *layout, bool beyond)
     return calls;
 }
 
+/* The cells of the longest axis, of which fft's plan computes as many roots of unity. */
+static double turn_count(const struct geometry *geometry)
+{
+    size_t longest = 0;
+    for (unsigned i = 0; i < geometry->rank; i++) {
+        const struct geometry_axis *axis = &geometry->axis[i];
+        const size_t cells = axis->convolved ? axis->input + axis->kernel : 1;
+        longest = cells > longest ? cells : longest;
+    }
+    return (double)(longest < COST_TURNS_MAX ? longest : COST_TURNS_MAX);
+}
+
 double transform_estimate_ns(const struct convolve_spec *spec, const struct geometry *geometry,
                              enum convolve_method method)
 {
     const struct cost_transforms *const costs = &cost_set()->transforms;
-    return (double)costs->plan[method == CONVOLVE_OVERLAP_ADD] +
+    const bool whole = method == CONVOLVE_FFT;
+    return (double)costs->plan[!whole] + (whole ? (double)costs->turn * turn_count(geometry) : 0) +
            (double)costs->scale * fft_estimate_ns(spec, geometry, method);
 }
 

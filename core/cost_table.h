@@ -32,9 +32,12 @@ struct cost_table {
     float direct_plan, separable_plan; /* what any request takes */
 };
 
-/* What fft (0) and overlap_add (1) take, from what they estimate of themselves: plan + scale * estimate. */
+enum { COST_TURNS_MAX = 32768 }; /* longer axes are transformed in two parts */
+
+/* What fft (0) and overlap_add (1) take, from what they estimate of themselves: plan + scale * estimate; and the plan of fft for
+ * each cell of its longest axis `turn`. */
 struct cost_transforms {
-    float plan[2], scale;
+    float plan[2], turn, scale;
     float least_f32, least_f64; /* of an output, whatever the request */
 };
 

@@ -284,6 +284,14 @@ static double median(double *values, size_t count)
     return values[count / 2];
 }
 
+/* What one cell of a long axis adds to a plan of fft. */
+static double measure_turn(void)
+{
+    const struct convolve_spec spec = {
+        .method = CONVOLVE_FFT, .mode = CONVOLVE_SAME, .input = {1, {6000}}, .kernel = {1, {2000}}};
+    return (measure_plan(&spec, true) - measure_plan(&spec, false)) / 8000;
+}
+
 #define LEAST_PART 0.7 /* other requests may take less than those of the table */
 
 /* plan + scale * estimate: the scale is the median ratio of the large ones, the plan the median rest of the small ones; again
@@ -372,6 +380,8 @@ int main(int argc, char **argv)
     calibrate_transforms(&found);
     printf("    .transforms =\n        {\n");
     print_floats("            ", "plan", found.plan, 2);
+    found.turn = (float)positive(measure_turn());
+    printf("            .turn = %#.3gf,\n", (double)found.turn);
     printf("            .scale = %#.3gf,\n            .least_f32 = %#.3gf,\n            .least_f64 = %#.3gf,\n        "
            "},\n};\n",
            (double)found.scale, (double)found.least_f32, (double)found.least_f64);
