@@ -226,7 +226,7 @@ static double bound_of(const struct convolve_plan *plan, double largest, double 
     const struct direct_state *state = direct_state(plan);
     const double n = (double)plan->geometry.tap_count * state->layout.parts, u = state->unit_roundoff;
     const double most = state->layout.element == DIRECT_F32 ? (double)FLT_MAX : DBL_MAX;
-    const double products = largest == 0 || sum == 0 ? 0 : expm1(n * u) * largest * sum;
+    const double products = largest == 0 || sum == 0 ? 0 : expm1(n * u) * (largest * sum);
     const double by_products = products + n * state->tiny * exp(n * u), by_range = n * u * most + n * state->tiny;
     const double part = (by_products < by_range ? by_products : by_range) * SLACK;
     const double bound = state->layout.parts == 2 ? part * 1.4142135623730952 : part;

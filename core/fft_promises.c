@@ -38,12 +38,14 @@ static double largest_of(const struct simd_fft_facts *facts)
     return fmax(facts->most, -facts->least);
 }
 
+/* The largest product first: where that leaves the range there is nothing to tell, where it is lost it does not count. */
 static double transform_bound(const struct fft_state *state, bool single, double largest, double sum, double peak)
 {
     const double u = single ? 0x1p-24 : 0x1p-53, tables = single ? state->single.units : state->twice.units;
-    const double spectrum = state->spectrum_units * 0x1p-53 * sum,
-                 norm = sqrt(2 * (double)state->layout.transformed) * largest;
-    return norm * ((peak + spectrum) * tables * u + spectrum) * (1 + 0x1p-20) + 0x1p-80 * largest * sum;
+    const double norm = sqrt(2 * (double)state->layout.transformed), spectrum = state->spectrum_units * 0x1p-53;
+    const double products = largest * sum, peaks = largest * peak;
+    return norm * ((peaks + spectrum * products) * tables * u + spectrum * products) * (1 + 0x1p-20) +
+           0x1p-80 * products;
 }
 
 /* Of a chain of fused multiply-adds (see direct_facts.c). */
@@ -51,7 +53,7 @@ static double chain_bound(const struct fft_layout *layout, double largest, doubl
 {
     const double n = (double)layout->tap_count * layout->parts, u = layout->single ? 0x1p-24 : 0x1p-53;
     const double tiny = layout->single ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
-    const double bound = (expm1(n * u) * largest * sum + n * tiny * exp(n * u)) * (layout->complex ? 1.4143 : 1);
+    const double bound = (expm1(n * u) * (largest * sum) + n * tiny * exp(n * u)) * (layout->complex ? 1.4143 : 1);
     return bound < DBL_MAX ? bound : DBL_MAX;
 }
 
@@ -61,7 +63,8 @@ static double peak_of(const struct fft_job *job)
     double square;
     const uint64_t bits = __atomic_load_n(&job->taps->peak, __ATOMIC_RELAXED);
     memcpy(&square, &bits, sizeof square);
-    return fmin(scalbn(sqrt(square) * (1 + 0x1p-40), job->taps->exponent), job->taps->sum);
+    const double peak = scalbn(sqrt(square) * (1 + 0x1p-40), job->taps->exponent);
+    return peak < 0x1p-1000 ? job->taps->sum : fmin(peak, job->taps->sum); /* a denormal has lost digits */
 }
 
 void fft_note_transformed(struct fft_job *job, double largest)
