@@ -138,7 +138,9 @@ static size_t copy_pieces(struct stream *stream, char *out, size_t room)
     size_t used = 0;
     while (used < room) {
         struct part *part = &stream->ring[stream->turn];
-        if (part->count == 0) {
+        if (part->count == 0) { /* all pieces are sent, so all are written */
+            if (stream->source.finish != NULL)
+                stream->source.finish(&stream->source);
             stream->state = SEND_TAIL;
             stream->offset = 0;
             break;
