@@ -20,9 +20,9 @@ size_t fft_length_next(size_t least)
     return best;
 }
 
-/* The steps' radixes, largest spans first: odd ones, then a 2 or 4 where the power of two leaves one, then eights; fours where
- * eights would not fit the registers. */
-static unsigned find_radixes(size_t length, unsigned most, unsigned *radixes)
+/* The steps' radixes, largest spans first: odd ones, then a 2 where the power of two leaves one, then fours. Eights do not fit
+ * 16 registers, and every set takes the same steps, so that the sets with fused multiply-adds give the same bits. */
+static unsigned find_radixes(size_t length, unsigned *radixes)
 {
     unsigned count = 0, twos = 0;
     assert(length >= 1);
@@ -33,15 +33,10 @@ static unsigned find_radixes(size_t length, unsigned most, unsigned *radixes)
     for (; length % 2 == 0; length /= 2)
         twos++;
     assert(length == 1);
-    if (most >= 8 && twos % 3 == 1 && twos >= 4) { /* two fours are cheaper than a two and an eight */
+    if (twos % 2)
+        radixes[count++] = 2;
+    for (; twos >= 2; twos -= 2)
         radixes[count++] = 4;
-        twos -= 2;
-    }
-    const unsigned bits = most >= 8 ? 3 : 2;
-    if (twos % bits)
-        radixes[count++] = 1u << twos % bits;
-    for (unsigned i = 0; i < twos / bits; i++)
-        radixes[count++] = 1u << bits;
     return count;
 }
 
@@ -135,14 +130,14 @@ static size_t fill_step(const struct root_table *table, size_t span, unsigned ra
     return at;
 }
 
-void fft_fill(struct simd_fft *fft, size_t length, const struct simd_routines *set, bool single, void *turns)
+void fft_fill(struct simd_fft *fft, size_t length, bool single, void *turns)
 {
     struct root_table table;
     unsigned radixes[SIMD_FFT_STEPS_MAX];
     unsigned char *cursor = turns;
     size_t span = length;
     table_fill(&table, length);
-    *fft = (struct simd_fft){.length = length, .step_count = find_radixes(length, set->fft_radix, radixes)};
+    *fft = (struct simd_fft){.length = length, .step_count = find_radixes(length, radixes)};
     for (unsigned i = 0; i < fft->step_count; i++) {
         fft->steps[i] = (struct simd_fft_step){.radix = radixes[i], .span = span, .turns = cursor};
         cursor += fill_step(&table, span, radixes[i], single, cursor) * (single ? sizeof(float) : sizeof(double));
@@ -167,8 +162,7 @@ size_t fft_place(const struct simd_fft *fft, size_t k)
  * Relative errors in the 2-norm pass through those unchanged, so those of the parts add up (Higham, Accuracy and Stability
  * of Numerical Algorithms, theorem 24.2, for other radixes); a tenth more covers the higher orders of u. The parts:
  *   An addition's error is relative to its result: each level of additions and subtractions of pairs is 1 u. Radix 2 has one
- * level, radix 4 two, radix 8 three and between them the eighth turns, (re + im) * sqrt(1/2): sum, constant and product, 3 u
- * of every component.
+ * level, radix 4 two.
  *   Radix 3: with s = x1 + x2 and d = x1 - x2, |s|, |d| <= sqrt(2) |x|, the exact result has norm sqrt(3) |x|. Errors of s
  * reach the outputs with norm sqrt(1.5) u |s|: 1 u; those of sqrt(3/4) d (difference, constant, product) with
  * 3 sqrt(1.5) u |d|: 3 u; x0 - s/2, twice sqrt(1.5) u |x|: 1 u; the last additions 1 u.
@@ -185,14 +179,12 @@ static double radix_units(unsigned radix)
         return 6;
     case 4:
         return 2;
-    case 5:
-        return 13.5;
     default:
-        return 6;
+        return 13.5;
     }
 }
 
-/* Along each path from an input to an output, as multiples of that input: additions 1 u each; the eighth turn 3 sqrt(2) u; of
+/* Along each path from an input to an output, as multiples of that input: additions 1 u each; of
  * the radixes 3 and 5 the roundings that a term meets, times the real and the imaginary factor it is split into. */
 static double radix_path_units(unsigned radix)
 {
@@ -203,10 +195,8 @@ static double radix_path_units(unsigned radix)
         return 5.2;
     case 4:
         return 2;
-    case 5:
-        return 7.5;
     default:
-        return 7.3;
+        return 7.5;
     }
 }
 

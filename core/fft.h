@@ -14,9 +14,9 @@ size_t fft_length_next(size_t least);
 /* How many real numbers the table of a length takes at most. */
 size_t fft_turns_count(size_t length);
 
-/* Describes a transform of `length` by the routines of `set` and fills its table: floats where `single`, else doubles, within
+/* Describes a transform of `length` and fills its table: floats where `single`, else doubles, within
  * 0.51 units in the last place. The table is the caller's. */
-void fft_fill(struct simd_fft *fft, size_t length, const struct simd_routines *set, bool single, void *turns);
+void fft_fill(struct simd_fft *fft, size_t length, bool single, void *turns);
 
 /* Where the forward transform leaves frequency `k`. */
 size_t fft_place(const struct simd_fft *fft, size_t k);

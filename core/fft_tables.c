@@ -51,7 +51,7 @@ void fft_fill_tables(const struct fft_state *state, struct fft_tables *tables, b
     double units = layout->split ? 6.1 * 1.1 : 0;
     for (unsigned i = layout->mode == FFT_ROWS ? 1 : 0; i < layout->dims; i++) {
         void *const turns = plan_scratch_take(cursor, fft_turns_count(layout->dim[i]), real);
-        fft_fill(&tables->fft[i], layout->dim[i], state->facts.routines, single, turns);
+        fft_fill(&tables->fft[i], layout->dim[i], single, turns);
         units += fft_error_units(&tables->fft[i]);
     }
     if (layout->split) {

@@ -25,9 +25,6 @@ enum { NEAR_BYTES = 24 << 10 }; /* of a first cache of 32 KiB or more, which fac
 #define UNROLL _Pragma("GCC unroll 2")
 #endif
 
-/* Eight complex numbers fill 16 registers and leave none for their turns. */
-const unsigned ROUTINE(fft_radix) = VEC_REGISTERS < 32 ? 4 : 8;
-
 /* Keeps the compiler from reading an element again where it is used a second time. */
 #if defined ISA_avx2 || defined ISA_avx512
 #define HOLD(v) __asm__("" : "+v"(v))

@@ -76,7 +76,7 @@ struct simd_lanes {
 };
 enum { SIMD_LANES_f32 = 16, SIMD_LANES_f64 = 8 };
 
-/* A transform of `length` elements as a chain of steps, each of a radix 2, 3, 4, 5 or 8 over blocks of `span` elements.
+/* A transform of `length` elements as a chain of steps, each of a radix 2, 3, 4 or 5 over blocks of `span` elements.
  * `turns` has, for each j from 1 to span/radix - 1, e^(-2 pi i j q / span) for q = 1 .. radix-1, real and imaginary part. */
 enum { SIMD_FFT_STEPS_MAX = 40 };
 struct simd_fft {
@@ -182,7 +182,6 @@ struct simd_fft_facts {
 struct simd_routines {
     const char *name; /* "scalar", "avx2", ... */
     unsigned block_rows_f32, block_rows_f64, block_rows_u64; /* the rows a block holds at best */
-    unsigned fft_radix; /* the largest power of two that a step's elements should be: 4 or 8 */
 #define SIMD_MEMBER(result, name, parameters) result(*name) parameters;
     FOR_EACH_ROUTINE(SIMD_MEMBER)
     FOR_EACH_FFT_ROUTINE(SIMD_MEMBER)
@@ -232,7 +231,7 @@ FOR_EACH_ROUTINE(SIMD_DECLARE)
 FOR_EACH_FFT_ROUTINE(SIMD_DECLARE)
 FOR_EACH_WINOGRAD_ROUTINE(SIMD_DECLARE)
 #undef SIMD_DECLARE
-extern const unsigned ROUTINE(block_rows_f32), ROUTINE(block_rows_f64), ROUTINE(block_rows_u64), ROUTINE(fft_radix);
+extern const unsigned ROUTINE(block_rows_f32), ROUTINE(block_rows_f64), ROUTINE(block_rows_u64);
 #endif
 
 #endif

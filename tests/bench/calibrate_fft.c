@@ -64,7 +64,7 @@ struct measured {
         type *to[2][WIDTH];                                                                                            \
         const type *from[2][WIDTH];                                                                                    \
         const size_t turns_count = 200000 / (length * COLUMNS) + 1;                                                    \
-        fft_fill(&fft, length, set, sizeof(type) == sizeof(float), turns);                                             \
+        fft_fill(&fft, length, sizeof(type) == sizeof(float), turns);                                                  \
         for (size_t i = 0; i < 2 * WIDTH; i++) {                                                                       \
             from[i / WIDTH][i % WIDTH] = rows + i * padded;                                                            \
             to[i / WIDTH][i % WIDTH] = rows + (2 * WIDTH + i) * padded;                                                \
@@ -108,7 +108,7 @@ struct measured {
         type *const table = allocate((fft_turns_count(LENGTH) + 1) * sizeof *table);                                   \
         type *const large = allocate(2 * 8 * (size_t)LENGTH * PITCH * sizeof *large);                                  \
         double near, far;                                                                                              \
-        fft_fill(&fft, LENGTH, set, sizeof(type) == sizeof(float), table);                                             \
+        fft_fill(&fft, LENGTH, sizeof(type) == sizeof(float), table);                                                  \
         MEASURE(near, 10, set->fft_forward_##bits(&fft, large, large + LENGTH * PITCH, PITCH, COLUMNS));               \
         MEASURE(                                                                                                       \
             far, 1, for (size_t i = 0; i < 8; i++) {                                                                   \

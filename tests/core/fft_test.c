@@ -102,7 +102,7 @@ DEFINE_FILTER(double, f64)
         type *const from = allocate(2 * length * COLUMNS * sizeof *from);                                              \
         type *const to = allocate(2 * length * PITCH * sizeof *to);                                                    \
         type *const re = to, *const im = to + length * PITCH;                                                          \
-        fft_fill(&fft, length, set, sizeof(type) == sizeof(float), turns);                                             \
+        fft_fill(&fft, length, sizeof(type) == sizeof(float), turns);                                                  \
         for (size_t i = 0; i < length; i++)                                                                            \
             for (size_t x = 0; x < COLUMNS; x++) {                                                                     \
                 from[i * COLUMNS + x] = (type)(signal_re[i] * (long double)(x + 1));                                   \
