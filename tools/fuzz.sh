@@ -7,26 +7,49 @@ set -u
 build=$1
 seconds=$2
 shift 2
+at_once=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 passed=0
 failed=0
-for name in "$@"; do
-    corpus=$build/corpus/$(basename "$name")
+
+run()
+{
+    corpus=$build/corpus/$(basename "$1")
     mkdir -p "$corpus"
-    seeds=${name%_fuzz}_corpus
+    seeds=${1%_fuzz}_corpus
     [ -d "$seeds" ] || seeds=
-    dictionary=${name%_fuzz}.dict
+    dictionary=${1%_fuzz}.dict
     [ -f "$dictionary" ] || dictionary=
-    if "$build/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    "$build/$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         ${FUZZ_SEED:+-seed=$FUZZ_SEED} ${dictionary:+-dict=$dictionary} \
-        -artifact_prefix="$build/" "$corpus" $seeds >"$build/fuzz.log" 2>&1 </dev/null; then
-        passed=$((passed + 1))
-        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/fuzz.log")
-        printf 'ok      %-40s %s runs\n' "$name" "$runs"
-    else
-        failed=$((failed + 1))
-        printf 'FAILED  %s\n' "$name"
-        tail -n 60 "$build/fuzz.log"
-    fi
+        -artifact_prefix="$build/" "$corpus" $seeds >"$build/$1.log" 2>&1 </dev/null
+}
+
+# As many at a time as there are processors.
+while [ $# -gt 0 ]; do
+    names=
+    while [ $# -gt 0 ] && [ "$(set -- $names; echo $#)" -lt "$at_once" ]; do
+        names="$names $1"
+        shift
+    done
+    pids=
+    for name in $names; do
+        run "$name" &
+        pids="$pids $!"
+    done
+    for name in $names; do
+        pid=${pids# }
+        pid=${pid%% *}
+        pids=${pids# "$pid"}
+        if wait "$pid"; then
+            passed=$((passed + 1))
+            runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$name.log")
+            printf 'ok      %-40s %s runs\n' "$name" "$runs"
+        else
+            failed=$((failed + 1))
+            printf 'FAILED  %s\n' "$name"
+            tail -n 60 "$build/$name.log"
+        fi
+    done
 done
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ $failed -eq 0 ]

@@ -75,8 +75,8 @@ static void add_names(struct text *text, const char *const *names)
 static enum endpoint_answer answer_info(struct request *request, struct response *response,
                                         struct convolve_error *error)
 {
-    /* The methods that convolve and correlate take. */
-    static const char *const methods[] = {"auto", "direct", "separable", "fft", "overlap_add", NULL};
+    /* All that some path takes. */
+    static const char *const methods[] = {"auto", "direct", "separable", "fft", "overlap_add", "winograd", NULL};
     const struct daemon *daemon = request->daemon;
     struct text text = {.arena = &request->arena};
     char limits[1024];
