@@ -28,13 +28,16 @@ static struct rows_plan plan_rows(const struct layer_unit *unit)
     return plan;
 }
 
-/* The input row `entry` of a plane whose first tap has the offset `offsets[0]`. */
+/* The input row `entry` of a plane whose first tap has the offset `offsets[0]`; without taps along x, which then are none at all,
+ * any row. */
 static const unsigned char *input_row(const struct layer_unit *unit, const struct rows_plan *plan,
                                       const unsigned char *channel, const ptrdiff_t *offsets, size_t entry)
 {
     const size_t taps = unit->phase[2].taps, last = plan->row_taps - 1;
     size_t row = entry <= last ? 0 : (entry - last + plan->row_step - 1) / plan->row_step;
     const size_t tap = entry >= row * plan->row_step ? entry - row * plan->row_step : 0; /* between windows: any */
+    if (taps == 0)
+        return channel;
     if (plan->backwards)
         row = unit->count[1] - 1 - row;
     return channel + ((size_t)offsets[tap * taps] + row * unit->row_pitch) * unit->state->element_bytes;

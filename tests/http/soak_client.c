@@ -27,6 +27,7 @@ void soak_client_release(struct soak_client *client)
 {
     soak_client_close(client);
     free(client->bytes);
+    free(client->body);
 }
 
 bool soak_client_send(struct soak_client *client, const char *bytes, size_t count)
@@ -103,8 +104,6 @@ static void drop_last(struct soak_client *client, size_t end)
 
 int soak_client_answer(struct soak_client *client)
 {
-    static _Thread_local size_t body_room;
-    static _Thread_local char *body;
     size_t end;
 
     const size_t head = client->fd >= 0 ? after_mark(client, 0, "\r\n\r\n") : 0;
@@ -124,15 +123,14 @@ int soak_client_answer(struct soak_client *client)
         soak_client_close(client);
         return 0;
     }
-    if (body_room < client->body_bytes + 1) {
-        free(body);
-        body_room = client->body_bytes + 1;
-        body = malloc(body_room);
-        assert_non_null(body);
+    if (client->body_room < client->body_bytes + 1) {
+        free(client->body);
+        client->body_room = client->body_bytes + 1;
+        client->body = malloc(client->body_room);
+        assert_non_null(client->body);
     }
-    memcpy(body, client->bytes + head, client->body_bytes);
-    body[client->body_bytes] = '\0';
-    client->body = body;
+    memcpy(client->body, client->bytes + head, client->body_bytes);
+    client->body[client->body_bytes] = '\0';
     drop_last(client, end);
     if (closes)
         soak_client_close(client);

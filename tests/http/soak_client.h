@@ -11,8 +11,8 @@ struct soak_client {
     int fd; /* -1: none */
     char *bytes; /* what was received and not yet given out */
     size_t count, room;
-    const char *body; /* of the answer given out last; ends with NUL */
-    size_t body_bytes;
+    char *body; /* of the answer given out last; ends with NUL */
+    size_t body_bytes, body_room;
     bool has_retry_after;
 };
 
