@@ -267,23 +267,7 @@ static bool prepare(struct convolve_draft *draft, const struct convolve_layer_sp
         choose_method(plan, state, spec) && layer_scratch_size(state, &plan->sizes.scratch_bytes) &&
         layer_tile_scratch(state, &plan->sizes.tile_scratch_bytes))
         return true;
-    convolve_fail(error, "too-large", "",
-                  "the scratch memory cannot be counted in 64 bits: cut the request into parts");
-    if (error) {
-        error->limit = "max_memory_bytes";
-        error->requested = UINT64_MAX;
-    }
-    return false;
-}
-
-static uint64_t saturating_add(uint64_t a, uint64_t b)
-{
-    return __builtin_add_overflow(a, b, &a) ? UINT64_MAX : a;
-}
-
-static uint64_t saturating_multiply(uint64_t a, uint64_t b)
-{
-    return __builtin_mul_overflow(a, b, &a) ? UINT64_MAX : a;
+    return plan_fail_uncountable(error);
 }
 
 bool convolve_layer_draft_derive(struct convolve_draft *draft, struct convolve_cost *cost,
@@ -295,16 +279,15 @@ bool convolve_layer_draft_derive(struct convolve_draft *draft, struct convolve_c
         return false;
     const struct layer_state *const state = plan->drafted;
     const struct layer_geometry *const geometry = &state->geometry;
-    uint64_t values = saturating_add(saturating_add(geometry->x.count, geometry->y.count), geometry->w.count);
-    values = saturating_add(values, state->bias_values / state->parts);
+    uint64_t values = plan_count_add(plan_count_add(geometry->x.count, geometry->y.count), geometry->w.count);
+    values = plan_count_add(values, state->bias_values / state->parts);
     cost->dtype = spec->dtype;
     cost->output = geometry->output;
     cost->output_count = geometry->output_count;
     cost->method = plan->method->id;
     cost->multiply_adds = geometry->multiply_adds;
-    cost->tensor_bytes = saturating_multiply(values, convolve_dtype_bytes(spec->dtype));
-    cost->scratch_bytes = saturating_add(saturating_add(plan->sizes.plan_bytes, plan->sizes.scratch_bytes),
-                                         saturating_multiply(plan->sizes.tile_scratch_bytes, threads));
+    cost->tensor_bytes = plan_count_multiply(values, convolve_dtype_bytes(spec->dtype));
+    cost->scratch_bytes = plan_bytes(&plan->sizes, threads);
     return true;
 }
 

@@ -63,7 +63,7 @@ static bool fail_memory(struct convolve_error *error)
     return convolve_fail(error, "overloaded", "", "out of memory");
 }
 
-static bool fail_uncountable(struct convolve_error *error)
+bool plan_fail_uncountable(struct convolve_error *error)
 {
     convolve_fail(error, "too-large", "",
                   "the scratch memory cannot be counted in 64 bits: cut the request into parts");
@@ -97,23 +97,23 @@ static bool prepare(struct convolve_draft *draft, const struct convolve_spec *sp
                           separable_method.measure(spec, &plan->geometry, &draft->separable);
     const bool counted = plan->method->draft ? plan->method->draft(plan, draft->room)
                                              : plan->method->measure(spec, &plan->geometry, &plan->sizes);
-    return counted || fail_uncountable(error);
+    return counted || plan_fail_uncountable(error);
 }
 
-static uint64_t saturating_add(uint64_t a, uint64_t b)
+uint64_t plan_count_add(uint64_t a, uint64_t b)
 {
     return __builtin_add_overflow(a, b, &a) ? UINT64_MAX : a;
 }
 
-static uint64_t saturating_multiply(uint64_t a, uint64_t b)
+uint64_t plan_count_multiply(uint64_t a, uint64_t b)
 {
     return __builtin_mul_overflow(a, b, &a) ? UINT64_MAX : a;
 }
 
-static uint64_t bytes_of(const struct plan_sizes *sizes, unsigned threads)
+uint64_t plan_bytes(const struct plan_sizes *sizes, unsigned threads)
 {
-    return saturating_add(saturating_add(sizes->plan_bytes, sizes->scratch_bytes),
-                          saturating_multiply(sizes->tile_scratch_bytes, threads));
+    return plan_count_add(plan_count_add(sizes->plan_bytes, sizes->scratch_bytes),
+                          plan_count_multiply(sizes->tile_scratch_bytes, threads));
 }
 
 size_t convolve_draft_bytes(void)
@@ -137,11 +137,11 @@ bool convolve_draft_derive(struct convolve_draft *draft, struct convolve_cost *c
     cost->output_count = geometry->output_count;
     cost->method = draft->plan.method->id;
     cost->multiply_adds = geometry->multiply_adds;
-    cost->tensor_bytes = saturating_multiply(saturating_add(saturating_add(input, kernel), cost->output_count),
+    cost->tensor_bytes = plan_count_multiply(plan_count_add(plan_count_add(input, kernel), cost->output_count),
                                              convolve_dtype_bytes(spec->dtype));
-    cost->scratch_bytes = bytes_of(&draft->plan.sizes, threads);
-    if (draft->may_separate && cost->scratch_bytes < bytes_of(&draft->separable, threads))
-        cost->scratch_bytes = bytes_of(&draft->separable, threads);
+    cost->scratch_bytes = plan_bytes(&draft->plan.sizes, threads);
+    if (draft->may_separate && cost->scratch_bytes < plan_bytes(&draft->separable, threads))
+        cost->scratch_bytes = plan_bytes(&draft->separable, threads);
     return true;
 }
 

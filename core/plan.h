@@ -79,6 +79,12 @@ const struct plan_method *plan_method_find(enum convolve_method id);
 /* Rounds up to CONVOLVE_ALIGNMENT and adds: sizes of scratch are sums of such parts. False on overflow. */
 bool plan_size_add(size_t *total, size_t count, size_t element_bytes);
 
+/* Counts for a cost: what does not fit 64 bits is UINT64_MAX, beyond every limit. plan_bytes is all that the sizes come to. */
+uint64_t plan_count_add(uint64_t a, uint64_t b);
+uint64_t plan_count_multiply(uint64_t a, uint64_t b);
+uint64_t plan_bytes(const struct plan_sizes *sizes, unsigned threads);
+bool plan_fail_uncountable(struct convolve_error *error); /* sizes that do not fit size_t; returns false */
+
 /* Takes the next part of a scratch area that plan_size_add measured: returns *cursor and moves it on. */
 void *plan_scratch_take(unsigned char **cursor, size_t count, size_t element_bytes);
 
