@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ROUNDS_MIN = 5, ROUNDS_MAX = 41 };
 static const double row_seconds = 0.4; /* spent on a row's rounds, about */
@@ -163,12 +164,24 @@ done:
     return ratio;
 }
 
+/* oneDNN's threads are OpenMP's, which has read the environment before main(): where it does not say so yet, begin anew. */
+static void keep_to_one_thread(char **argv)
+{
+    const char *const threads = getenv("OMP_NUM_THREADS");
+    if (threads && strcmp(threads, "1") == 0)
+        return;
+    if (setenv("OMP_NUM_THREADS", "1", 1) == 0)
+        execv("/proc/self/exe", argv);
+    fputs("bench_layers: run it with OMP_NUM_THREADS=1\n", stderr);
+    exit(1);
+}
+
 int main(int argc, char **argv)
 {
     const char *part = "", *method = "auto";
     double logarithms[GROUPS] = {0}, least[GROUPS];
     size_t counts[GROUPS] = {0};
-    setenv("OMP_NUM_THREADS", "1", 1); /* oneDNN's */
+    keep_to_one_thread(argv);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "direct") == 0 || strcmp(argv[i], "winograd") == 0 || strcmp(argv[i], "fft") == 0)
             method = argv[i];
