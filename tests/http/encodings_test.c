@@ -10,19 +10,6 @@
 
 static struct child *small_child; /* max_body_bytes 10000 */
 
-static struct bytes packed(const char *text, size_t count)
-{
-    const size_t room = compressBound(count) + 64;
-    z_stream stream = {.next_in = (unsigned char *)(uintptr_t)text, .avail_in = (unsigned)count};
-    char *out = text_room(room);
-    stream.next_out = (unsigned char *)out;
-    stream.avail_out = (unsigned)room;
-    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, MAX_WBITS + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
-    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-    deflateEnd(&stream);
-    return (struct bytes){out, room - stream.avail_out};
-}
-
 /* One member and nothing behind it; NULL (and a complaint) where it is none. */
 static const char *unpacked(const char *name, const struct answer *answer, size_t *count)
 {
@@ -75,11 +62,11 @@ static void bodies(void **state)
         struct bytes body;
         const char *output;
     } cases[] = {
-        {"one member", NULL, packed(request, count), "[2,4,6]"},
-        {"two members", NULL, joined(packed(request, 9), packed(request + 9, count - 9)), "[2,4,6]"},
-        {"an empty member", NULL, joined(packed("", 0), packed(request, count)), "[2,4,6]"},
-        {"npy", "Content-Type: application/x-npy", packed(file.bytes, file.count), "[2,4,6,8]"},
-        {"multipart", "Content-Type: multipart/form-data; boundary=b", packed(form, strlen(form)), "[2,4]"},
+        {"one member", NULL, gzip_of(request, count), "[2,4,6]"},
+        {"two members", NULL, joined(gzip_of(request, 9), gzip_of(request + 9, count - 9)), "[2,4,6]"},
+        {"an empty member", NULL, joined(gzip_of("", 0), gzip_of(request, count)), "[2,4,6]"},
+        {"npy", "Content-Type: application/x-npy", gzip_of(file.bytes, file.count), "[2,4,6,8]"},
+        {"multipart", "Content-Type: multipart/form-data; boundary=b", gzip_of(form, strlen(form)), "[2,4]"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int chunked = 0; chunked < 2; chunked++) {
@@ -93,7 +80,7 @@ static void broken_bodies(void **state)
 {
     (void)state;
     const size_t count = strlen(request);
-    const struct bytes whole = packed(request, count);
+    const struct bytes whole = gzip_of(request, count);
     http_get(daemon_child, "/healthz");
     for (size_t cut = 1; cut < whole.count; cut++) {
         struct answer answer = post(daemon_child, NULL, (struct bytes){whole.bytes, cut}, false);
@@ -119,7 +106,7 @@ static void broken_bodies(void **state)
         struct answer answer = post(daemon_child, NULL, cases[i].body, false);
         check_problem_in(cases[i].name, &answer, 400, "malformed-encoding", NULL, NO_OFFSET, NULL);
     }
-    struct answer answer = post(daemon_child, NULL, packed("[1,", 3), false);
+    struct answer answer = post(daemon_child, NULL, gzip_of("[1,", 3), false);
     check_problem_in("no JSON within", &answer, 400, "malformed-json", NULL, 3, NULL);
 }
 
@@ -130,19 +117,19 @@ static void too_much(void **state)
     char *spaces = text_room(BOMB);
     memset(spaces, ' ', BOMB);
     memcpy(spaces, request, strlen(request));
-    struct answer answer = post(small_child, NULL, packed(spaces, 10000), false);
+    struct answer answer = post(small_child, NULL, gzip_of(spaces, 10000), false);
     check_number("as much as allowed", "status", answer.status, 200);
     for (int chunked = 0; chunked < 2; chunked++) {
-        answer = post(small_child, NULL, packed(spaces, 10001), chunked);
+        answer = post(small_child, NULL, gzip_of(spaces, 10001), chunked);
         check_problem_in("a byte more", &answer, 413, "too-large", NULL, NO_OFFSET, "max_body_bytes");
         check_member("a byte more", &answer, "limit", "'max_body_bytes'");
         check_member("a byte more", &answer, "allowed", "10000");
         check_member("a byte more", &answer, "requested", "10001");
     }
-    answer = post(small_child, NULL, packed(spaces, BOMB / 8), true);
+    answer = post(small_child, NULL, gzip_of(spaces, BOMB / 8), true);
     check_problem_in("a bomb", &answer, 413, "too-large", NULL, NO_OFFSET, NULL);
     const double before = now_ms();
-    answer = post(small_child, NULL, joined(packed(spaces, 9000), packed(spaces, 9000)), false);
+    answer = post(small_child, NULL, joined(gzip_of(spaces, 9000), gzip_of(spaces, 9000)), false);
     check_problem_in("two members", &answer, 413, "too-large", NULL, NO_OFFSET, NULL);
     if (now_ms() - before > 2000 * slowness())
         complain("two members", "took %g ms", now_ms() - before);

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 
 enum { HEADER_BYTES = 128 };
 
@@ -20,8 +21,7 @@ struct bytes npy_file(const char *descr, const char *shape, const void *values, 
     return (struct bytes){file, HEADER_BYTES + count};
 }
 
-/* Everything but what queries are made of. */
-static const char *coded(const char *target)
+const char *npy_target(const char *target)
 {
     char *out = text_room(3 * strlen(target) + 1), *at = out;
     for (; *target; target++) {
@@ -39,7 +39,8 @@ struct answer npy_post(struct child *child, const char *target, struct bytes fil
     const char *const headers[] = {"Content-Type: application/x-npy", accept ? textf("Accept: %s", accept) : NULL,
                                    NULL};
     return http_call(
-        child, &(struct call){.path = coded(target), .body = file.bytes, .body_bytes = file.count, .headers = headers});
+        child,
+        &(struct call){.path = npy_target(target), .body = file.bytes, .body_bytes = file.count, .headers = headers});
 }
 
 const void *npy_values(const char *name, const struct answer *answer, const char *descr, const char *shape,
@@ -59,4 +60,17 @@ const void *npy_values(const char *name, const struct answer *answer, const char
     check_holds(name, "header", text, textf("'shape': %s", shape));
     *count = answer->body_bytes - header;
     return text_copy(answer->body + header, *count);
+}
+
+struct bytes gzip_of(const char *bytes, size_t count)
+{
+    const size_t room = compressBound(count) + 64;
+    z_stream stream = {.next_in = (unsigned char *)(uintptr_t)bytes, .avail_in = (unsigned)count};
+    char *out = text_room(room);
+    stream.next_out = (unsigned char *)out;
+    stream.avail_out = (unsigned)room;
+    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, MAX_WBITS + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&stream);
+    return (struct bytes){out, room - stream.avail_out};
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Traffic of every kind at once, for as long as SOAK_SECONDS says (12): each answer is the one that the definition gave, or a
  * refusal that its request allows; after each round memory, descriptors and threads are where they were. `make soak` takes an hour.
- * A failure names the kind of traffic and prints the request. */
+ * Two daemons, of which one speaks TLS, get the same traffic in every notation. A failure names the kind of traffic and prints the request. */
+#include "tests/http/beside.h"
 #include "tests/http/random_case.h"
 #include "tests/http/soak_client.h"
+#include "tests/http/soak_forms.h"
+#include "tests/http/tls.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,14 +18,15 @@
 
 #define LIST(...)          ((const char *const[]){__VA_ARGS__, NULL})
 #define KEY                "the-key-of-the-soak"
+#define PACKED             "Content-Encoding: gzip\r\nAccept-Encoding: gzip\r\n"
 #define HEAD(target, rest) "POST " target " HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " KEY "\r\n" rest
 
-enum { CALLERS = 6, CASES = 60, LARGE_SIZE = 160, LARGE_KERNEL = 7 };
+enum { CALLERS = 8, TLS_CALLERS = 2, CASES = 60 };
 
 /* One round's requests with their right answers, read by all callers. */
 static struct request_case cases[CASES];
-static char *large_body, *large_output;
-static struct child *daemon_under_soak;
+static struct soak_forms forms[CASES];
+static struct soak_large large;
 static _Atomic bool enough;
 static _Atomic unsigned long answers_right, answers_refused;
 
@@ -43,28 +46,38 @@ static unsigned below(struct caller *caller, unsigned limit)
 
 /* ---- What each kind of traffic expects --------------------------------------------------------------------------- */
 
-static void send_request(struct caller *caller, const char *target, const char *body, bool chunked)
+/* `headers`: lines, each with its end. */
+static void send_bytes(struct caller *caller, const char *target, const char *headers, struct bytes body, bool chunked)
 {
-    char head[512];
-    const size_t bytes = strlen(body);
+    struct soak_client *client = &caller->client;
+    char line[256];
+    soak_client_send(client, "POST ", 5);
+    soak_client_send(client, target, strlen(target));
+    snprintf(line, sizeof line, " HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer " KEY "\r\n%s", headers);
+    soak_client_send(client, line, strlen(line));
     if (!chunked) {
-        snprintf(head, sizeof head, HEAD("%s", "Content-Length: %zu\r\n\r\n"), target, bytes);
-        if (soak_client_send(&caller->client, head, strlen(head)))
-            soak_client_send(&caller->client, body, bytes);
+        snprintf(line, sizeof line, "Content-Length: %zu\r\n\r\n", body.count);
+        soak_client_send(client, line, strlen(line));
+        soak_client_send(client, body.bytes, body.count);
         return;
     }
-    snprintf(head, sizeof head, HEAD("%s", "Transfer-Encoding: chunked\r\n\r\n"), target);
-    soak_client_send(&caller->client, head, strlen(head));
-    for (size_t at = 0; at < bytes;) {
-        size_t piece = 1 + below(caller, 300);
-        piece = piece < bytes - at ? piece : bytes - at;
-        snprintf(head, sizeof head, "%zx\r\n", piece);
-        soak_client_send(&caller->client, head, strlen(head));
-        soak_client_send(&caller->client, body + at, piece);
-        soak_client_send(&caller->client, "\r\n", 2);
+    snprintf(line, sizeof line, "Transfer-Encoding: chunked\r\n\r\n");
+    soak_client_send(client, line, strlen(line));
+    for (size_t at = 0; at < body.count;) {
+        size_t piece = 1 + below(caller, body.count < 10000 ? 300 : 30000);
+        piece = piece < body.count - at ? piece : body.count - at;
+        snprintf(line, sizeof line, "%zx\r\n", piece);
+        soak_client_send(client, line, strlen(line));
+        soak_client_send(client, body.bytes + at, piece);
+        soak_client_send(client, "\r\n", 2);
         at += piece;
     }
-    soak_client_send(&caller->client, "0\r\n\r\n", 5);
+    soak_client_send(client, "0\r\n\r\n", 5);
+}
+
+static void send_request(struct caller *caller, const struct request_case *request, bool chunked)
+{
+    send_bytes(caller, random_case_path(request), "", (struct bytes){request->body, strlen(request->body)}, chunked);
 }
 
 /* Whether it was refused as a daemon with too much to do may. */
@@ -100,15 +113,54 @@ static const struct request_case *any_case(struct caller *caller)
 static void call_plainly(struct caller *caller)
 {
     const struct request_case *request = any_case(caller);
-    send_request(caller, random_case_path(request), request->body, false);
+    send_request(caller, request, false);
     expect_case(caller, "a request", request);
 }
 
 static void call_in_chunks(struct caller *caller)
 {
     const struct request_case *request = any_case(caller);
-    send_request(caller, random_case_path(request), request->body, true);
+    send_request(caller, request, true);
     expect_case(caller, "a request in chunks", request);
+}
+
+/* .npy with a query; the answer as JSON or as .npy. */
+static void call_with_file(struct caller *caller)
+{
+    const size_t i = below(caller, CASES);
+    const bool as_file = forms[i].answer.count > 0 && below(caller, 2);
+    if (forms[i].target == NULL)
+        return;
+    send_bytes(caller, forms[i].target,
+               as_file ? "Content-Type: application/x-npy\r\nAccept: application/x-npy\r\n"
+                       : "Content-Type: application/x-npy\r\n",
+               forms[i].file, below(caller, 3) == 0);
+    if (!as_file) {
+        expect_case(caller, "a .npy body", &cases[i]);
+        return;
+    }
+    const int status = soak_client_answer(&caller->client);
+    if (refused(caller, status))
+        return;
+    if (status != 200 || caller->client.body_bytes != forms[i].answer.count ||
+        memcmp(caller->client.body, forms[i].answer.bytes, forms[i].answer.count) != 0)
+        complain("a .npy answer", "status %d, %zu bytes, expected %zu, of %.400s", status, caller->client.body_bytes,
+                 forms[i].answer.count, cases[i].body);
+    atomic_fetch_add(&answers_right, 1);
+}
+
+static void call_with_form(struct caller *caller)
+{
+    const size_t i = below(caller, CASES);
+    send_bytes(caller, random_case_path(&cases[i]), SOAK_FORM_TYPE, forms[i].form, below(caller, 3) == 0);
+    expect_case(caller, "a form", &cases[i]);
+}
+
+static void call_packed(struct caller *caller)
+{
+    const size_t i = below(caller, CASES);
+    send_bytes(caller, random_case_path(&cases[i]), PACKED, forms[i].packed, below(caller, 3) == 0);
+    expect_case(caller, "gzip both ways", &cases[i]);
 }
 
 static void call_in_a_row(struct caller *caller)
@@ -116,7 +168,7 @@ static void call_in_a_row(struct caller *caller)
     const struct request_case *requests[8];
     for (int i = 0; i < 8; i++) {
         requests[i] = any_case(caller);
-        send_request(caller, random_case_path(requests[i]), requests[i]->body, false);
+        send_request(caller, requests[i], false);
     }
     for (int i = 0; i < 8; i++)
         expect_case(caller, "one of a pipeline", requests[i]);
@@ -139,12 +191,25 @@ static void call_slowly(struct caller *caller)
 
 static void call_for_much(struct caller *caller)
 {
-    send_request(caller, "/v1/convolve", large_body, false);
+    static const char *const names[] = {"a large request", "a large packed one", "a large form", "a large file"};
+    const unsigned kind = below(caller, 4);
+    const struct soak_client *client = &caller->client;
+    const struct bytes bodies[] = {large.json, large.packed, large.form, large.file};
+    static const char *const headers[] = {"", PACKED, SOAK_FORM_TYPE,
+                                          "Content-Type: application/x-npy\r\nAccept: application/x-npy\r\n"};
+    send_bytes(caller, kind == 3 ? large.target : "/v1/convolve", headers[kind], bodies[kind], below(caller, 3) == 0);
     const int status = soak_client_answer(&caller->client);
     if (refused(caller, status))
         return;
-    if (status != 200 || strncmp(caller->client.body, large_output, strlen(large_output)) != 0)
-        complain("a large request", "status %d %.300s", status, status ? caller->client.body : "");
+    const size_t values = large.values.count;
+    const bool right = status != 200 ? false
+                       : kind != 3   ? strncmp(client->body, large.output, strlen(large.output)) == 0
+                                     : client->body_bytes > values && memcmp(client->body + client->body_bytes - values,
+                                                                             large.values.bytes, values) == 0;
+    if (!right)
+        complain(names[kind], "status %d %.300s", status, status ? client->body : "");
+    else if (kind == 1 && !client->was_packed)
+        complain(names[kind], "the answer is not packed");
     atomic_fetch_add(&answers_right, 1);
 }
 
@@ -194,7 +259,7 @@ static void ask_about(struct caller *caller)
 static void hang_up(struct caller *caller)
 {
     char head[512];
-    const size_t bytes = strlen(large_body);
+    const size_t bytes = large.json.count;
     snprintf(head, sizeof head, HEAD("/v1/convolve", "Content-Length: %zu\r\n\r\n"), bytes);
     soak_client_close(&caller->client);
     switch (below(caller, 4)) {
@@ -203,11 +268,11 @@ static void hang_up(struct caller *caller)
         break;
     case 1:
         soak_client_send(&caller->client, head, strlen(head));
-        soak_client_send(&caller->client, large_body, below(caller, (unsigned)bytes));
+        soak_client_send(&caller->client, large.json.bytes, below(caller, (unsigned)bytes));
         break;
     default:
         soak_client_send(&caller->client, head, strlen(head));
-        soak_client_send(&caller->client, large_body, bytes);
+        soak_client_send(&caller->client, large.json.bytes, bytes);
         usleep(below(caller, 20000));
         break;
     }
@@ -238,9 +303,10 @@ static void stand_about(struct caller *caller)
 
 static void *call_on(void *context)
 {
-    static void (*const kinds[])(struct caller *) = {call_plainly,  call_plainly, call_plainly,  call_in_chunks,
-                                                     call_in_a_row, call_slowly,  call_for_much, call_wrongly,
-                                                     ask_about,     hang_up,      be_late,       stand_about};
+    static void (*const kinds[])(struct caller *) = {call_plainly,   call_plainly,   call_plainly, call_in_chunks,
+                                                     call_with_file, call_with_form, call_packed,  call_in_a_row,
+                                                     call_slowly,    call_for_much,  call_wrongly, ask_about,
+                                                     hang_up,        be_late,        stand_about};
     struct caller *caller = context;
     while (!atomic_load(&enough))
         kinds[below(caller, sizeof kinds / sizeof *kinds)](caller);
@@ -250,101 +316,59 @@ static void *call_on(void *context)
 
 /* ---- Rounds ------------------------------------------------------------------------------------------------------ */
 
-static void make_cases(uint64_t seed)
+static void make_cases(struct child *child, uint64_t seed)
 {
     random_seed(seed);
     for (int i = 0; i < CASES; i++) {
         random_case_make(&cases[i]);
         cases[i].name = textf("seed %llu, request %d, %.700s", (unsigned long long)seed, i, cases[i].body);
         do {
-            cases[i].answer = http_call(
-                daemon_under_soak, &(struct call){.path = random_case_path(&cases[i]),
-                                                  .body = cases[i].body,
-                                                  .headers = LIST("Authorization: Bearer " KEY, "Connection: close")});
+            cases[i].answer =
+                http_call(child, &(struct call){.path = random_case_path(&cases[i]),
+                                                .body = cases[i].body,
+                                                .headers = LIST("Authorization: Bearer " KEY, "Connection: close")});
         } while (cases[i].answer.status == 503);
         random_case_compare(&cases[i]);
+        soak_forms_make(&forms[i], child, "Authorization: Bearer " KEY, &cases[i]);
     }
 }
 
-/* Whole numbers, full convolution by a plain loop here. */
-static void make_large(unsigned seed)
-{
-    enum { OUT = LARGE_SIZE + LARGE_KERNEL - 1 };
-    static long input[LARGE_SIZE][LARGE_SIZE], kernel[LARGE_KERNEL][LARGE_KERNEL], output[OUT][OUT];
-    char *to = large_body = realloc(large_body, LARGE_SIZE * LARGE_SIZE * 5 + 2000);
-    char *out = large_output = realloc(large_output, OUT * OUT * 9 + 2000);
-    assert_true(to != NULL && out != NULL);
-    memset(output, 0, sizeof output);
-    to += sprintf(to, "{\"dtype\":\"int64\",\"input\":[");
-    for (int y = 0; y < LARGE_SIZE; y++)
-        for (int x = 0; x < LARGE_SIZE; x++) {
-            input[y][x] = (long)(((unsigned)(y * 31 + x) * (seed | 1) * 2654435761u) >> 22) - 500;
-            to += sprintf(to, "%s%ld%s", x == 0 ? (y == 0 ? "[" : ",[") : ",", input[y][x],
-                          x + 1 == LARGE_SIZE ? "]" : "");
-        }
-    to += sprintf(to, "],\"kernel\":[");
-    for (int y = 0; y < LARGE_KERNEL; y++)
-        for (int x = 0; x < LARGE_KERNEL; x++) {
-            kernel[y][x] = (y * 5 + x * 3 + (int)seed) % 19 - 9;
-            to += sprintf(to, "%s%ld%s", x == 0 ? (y == 0 ? "[" : ",[") : ",", kernel[y][x],
-                          x + 1 == LARGE_KERNEL ? "]" : "");
-        }
-    sprintf(to, "]}");
-    for (int y = 0; y < LARGE_SIZE; y++)
-        for (int x = 0; x < LARGE_SIZE; x++)
-            for (int v = 0; v < LARGE_KERNEL; v++)
-                for (int u = 0; u < LARGE_KERNEL; u++)
-                    output[y + v][x + u] += input[y][x] * kernel[v][u];
-    out += sprintf(out, "{\"output\": [");
-    for (int y = 0; y < OUT; y++)
-        for (int x = 0; x < OUT; x++)
-            out += sprintf(out, "%s%ld%s", x == 0 ? (y == 0 ? "[" : ",[") : ",", output[y][x], x + 1 == OUT ? "]" : "");
-    sprintf(out, "], \"shape\": [%d, %d], \"dtype\": \"int64\"", OUT, OUT);
-}
-
-struct usage {
-    long resident_kib, descriptors, threads;
+/* Not by file_with: they have to be there for reloads when a round's texts and files are gone. */
+struct files {
+    char keys[64], certificate[64], key[64];
 };
 
-/* Not by file_with: it has to be there for reloads when a round's texts and files are gone. */
-static void write_keys(char path[64])
+static void make_file(char path[64], const char *text)
 {
     strcpy(path, "/tmp/convolved-soak-XXXXXX");
     const int fd = mkstemp(path);
     assert_true(fd >= 0);
-    assert_int_equal(write(fd, KEY "\n", sizeof KEY), (ssize_t)sizeof KEY);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     close(fd);
 }
 
-static struct usage usage_of(pid_t pid)
+static void make_files(struct files *files)
 {
-    struct usage usage = {0};
-    char path[64], line[256];
-    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    FILE *file = fopen(path, "re");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        sscanf(line, "VmRSS: %ld", &usage.resident_kib);
-        sscanf(line, "Threads: %ld", &usage.threads);
-    }
-    if (file != NULL)
-        fclose(file);
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    DIR *folder = opendir(path);
-    while (folder != NULL && readdir(folder) != NULL)
-        usage.descriptors++;
-    if (folder != NULL)
-        closedir(folder);
-    return usage;
+    const struct credentials credentials = credentials_make(0, false);
+    make_file(files->keys, KEY "\n");
+    make_file(files->certificate, credentials.certificate);
+    make_file(files->key, credentials.key);
+}
+
+static void remove_files(const struct files *files)
+{
+    unlink(files->keys);
+    unlink(files->certificate);
+    unlink(files->key);
 }
 
 /* Once what the callers left behind has gone: at most the seconds that a lingering connection has. */
-static struct usage usage_at_rest(pid_t pid, long descriptors)
+static struct held held_at_rest(const struct child *child, long descriptors)
 {
-    struct usage usage = usage_of(pid);
-    for (double until = now_ms() + 8000 * slowness(); now_ms() < until && usage.descriptors > descriptors;
-         usleep(20000))
-        usage = usage_of(pid);
-    return usage;
+    struct held held = held_by(child);
+    for (double until = now_ms() + 8000 * slowness(); now_ms() < until && held.descriptors > descriptors; usleep(20000))
+        held = held_by(child);
+    return held;
 }
 
 /* Sanitizers keep what was freed for a while. */
@@ -353,12 +377,54 @@ static long slack_kib(void)
     return slowness() > 1 ? 1 << 20 : 48 << 10;
 }
 
-static void check_usage(const char *name, const struct usage *now, const struct usage *fresh, const struct usage *first)
+static void check_held(const char *name, const struct held *now, const struct held *fresh, const struct held *first)
 {
     check_number(name, "descriptors", now->descriptors, fresh->descriptors);
     check_number(name, "threads", now->threads, fresh->threads);
-    if (now->resident_kib > first->resident_kib + slack_kib())
-        complain(name, "resident %ld KiB, after the first round it was %ld", now->resident_kib, first->resident_kib);
+    if (now->rss_kib > first->rss_kib + slack_kib())
+        complain(name, "resident %ld KiB, after the first round it was %ld", now->rss_kib, first->rss_kib);
+}
+
+/* The same daemon twice: plain, and by TLS. */
+struct soaked {
+    struct child *child;
+    struct held fresh, first, last;
+};
+
+static void start_daemons(struct soaked soaked[2], const struct files *files, bool is_long)
+{
+    const char *level = is_long ? "warning" : "info";
+    soaked[0].child = child_start(LIST("--api-keys-file", files->keys, "--queue-depth", "16", "--log-format", "json",
+                                       "--log-level", level, "--idle-timeout-ms", "5000"),
+                                  NULL, NULL);
+    soaked[1].child =
+        child_start(LIST("--api-keys-file", files->keys, "--queue-depth", "16", "--log-level", level,
+                         "--idle-timeout-ms", "5000", "--tls-certificate", files->certificate, "--tls-key", files->key),
+                    NULL, NULL);
+    for (int i = 0; i < 2; i++)
+        soaked[i].fresh = held_by(soaked[i].child);
+}
+
+/* Everybody calls, while keys and certificates are read again and again, each round a new certificate. */
+static void run_round(struct soaked soaked[2], const struct files *files, uint64_t seed, double milliseconds)
+{
+    static struct caller callers[CALLERS];
+    const struct credentials renewed = credentials_make((unsigned)seed & 127, false);
+    atomic_store(&enough, false);
+    for (unsigned i = 0; i < CALLERS; i++) {
+        callers[i].random = seed * CALLERS + i + 1;
+        soak_client_init(&callers[i].client, soaked[i < TLS_CALLERS].child);
+        assert_int_equal(pthread_create(&callers[i].thread, NULL, call_on, &callers[i]), 0);
+    }
+    credentials_write(&renewed, files->certificate, files->key);
+    for (double until = now_ms() + milliseconds; now_ms() < until; usleep(500000))
+        for (int i = 0; i < 2; i++)
+            kill(soaked[i].child->pid, SIGHUP);
+    atomic_store(&enough, true);
+    for (unsigned i = 0; i < CALLERS; i++) {
+        pthread_join(callers[i].thread, NULL);
+        soak_client_release(&callers[i].client);
+    }
 }
 
 static void soak(void **state)
@@ -366,55 +432,40 @@ static void soak(void **state)
     const char *text = getenv("SOAK_SECONDS"), *seed_text = getenv("TEST_SEED");
     const double seconds = text != NULL ? atof(text) : 12, round_ms = seconds > 120 ? 30000 : seconds * 1000 / 3;
     uint64_t seed = seed_text != NULL ? strtoull(seed_text, NULL, 0) : 20240611;
-    struct caller callers[CALLERS];
-    struct usage fresh, first = {0}, last;
+    struct soaked soaked[2] = {{0}};
+    struct files files;
     int failed = 0;
     (void)state;
 
-    char keys[64];
-    write_keys(keys);
-    struct child *child = daemon_under_soak =
-        child_start(LIST("--api-keys-file", keys, "--queue-depth", "16", "--log-format", "json", "--log-level",
-                         seconds > 120 ? "warning" : "info", "--idle-timeout-ms", "5000"),
-                    NULL, NULL);
-    fresh = usage_of(child->pid);
+    make_files(&files);
+    start_daemons(soaked, &files, seconds > 120);
     const double end = now_ms() + seconds * 1000;
     for (unsigned round = 0; failed == 0 && now_ms() < end; round++, seed++) {
-        const char *name = textf("round %u", round);
-        make_cases(seed);
-        make_large((unsigned)seed);
-        atomic_store(&enough, false);
-        for (unsigned i = 0; i < CALLERS; i++) {
-            callers[i].random = seed * CALLERS + i + 1;
-            soak_client_init(&callers[i].client, child);
-            assert_int_equal(pthread_create(&callers[i].thread, NULL, call_on, &callers[i]), 0);
+        make_cases(soaked[0].child, seed);
+        soak_large_make(&large, (unsigned)seed);
+        run_round(soaked, &files, seed, round_ms);
+        for (int i = 0; i < 2; i++) {
+            struct held *last = &soaked[i].last;
+            const char *name = textf("round %u%s", round, i == 1 ? ", TLS" : "");
+            *last = held_at_rest(soaked[i].child, soaked[i].fresh.descriptors);
+            if (round == 0)
+                soaked[i].first = *last;
+            check_held(name, last, &soaked[i].fresh, &soaked[i].first);
+            if (seconds > 120)
+                fprintf(stderr, "%s: %lu answers right, %lu refused, resident %ld KiB, %ld descriptors, %ld threads\n",
+                        name, atomic_load(&answers_right), atomic_load(&answers_refused), last->rss_kib,
+                        last->descriptors, last->threads);
         }
-        for (double until = now_ms() + round_ms; now_ms() < until; usleep(500000))
-            kill(child->pid, SIGHUP); /* reloads under load */
-        atomic_store(&enough, true);
-        for (unsigned i = 0; i < CALLERS; i++) {
-            pthread_join(callers[i].thread, NULL);
-            soak_client_release(&callers[i].client);
-        }
-        last = usage_at_rest(child->pid, fresh.descriptors);
-        if (round == 0)
-            first = last;
-        check_usage(name, &last, &fresh, &first);
-        if (seconds > 120)
-            fprintf(stderr, "%s: %lu answers right, %lu refused, resident %ld KiB, %ld descriptors, %ld threads\n",
-                    name, atomic_load(&answers_right), atomic_load(&answers_refused), last.resident_kib,
-                    last.descriptors, last.threads);
         for (int i = 0; i < CASES; i++)
             random_case_release(&cases[i]);
         failed = settle(NULL) == 0 ? 0 : failed + 1; /* and forgets the round's texts */
     }
     if (answers_right < 100)
         complain("soak", "only %lu answers", atomic_load(&answers_right));
-    check_number("soak", "exit status", child_stop(child), 0);
+    for (int i = 0; i < 2; i++)
+        check_number("soak", "exit status", child_stop(soaked[i].child), 0);
     check_number("soak", "rounds that failed", failed, 0);
-    unlink(keys);
-    free(large_body);
-    free(large_output);
+    remove_files(&files);
 }
 
 int main(void)

@@ -97,7 +97,7 @@ struct tls_client *tls_open(const struct child *child, const char *priorities, c
         return NULL;
     }
     setsockopt(client->descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    assert_int_equal(gnutls_init(&client->session, GNUTLS_CLIENT), 0);
+    assert_int_equal(gnutls_init(&client->session, GNUTLS_CLIENT | GNUTLS_NO_SIGNAL), 0);
     assert_int_equal(gnutls_certificate_allocate_credentials(&client->credentials), 0);
     if (gnutls_priority_set_direct(client->session, priorities, &position) != 0)
         fail_msg("GnuTLS does not understand %s", position);
@@ -138,14 +138,36 @@ unsigned tls_serial(const struct tls_client *client)
     return bytes > 0 ? serial[bytes - 1] : 0;
 }
 
+bool tls_send(struct tls_client *client, const char *bytes, size_t count)
+{
+    while (count > 0) {
+        const ssize_t sent = gnutls_record_send(client->session, bytes, count);
+        if (sent == GNUTLS_E_INTERRUPTED || sent == GNUTLS_E_AGAIN)
+            continue;
+        if (sent < 0)
+            return false;
+        bytes += sent;
+        count -= (size_t)sent;
+    }
+    return true;
+}
+
+ssize_t tls_receive(struct tls_client *client, char *bytes, size_t room)
+{
+    const double until = now_ms() + 10000 * slowness();
+    ssize_t got;
+    do
+        got = gnutls_record_recv(client->session, bytes, room);
+    while (got < 0 && !gnutls_error_is_fatal((int)got) && now_ms() < until);
+    return got;
+}
+
 /* Reads until `room` is full, the answer is whole, or nothing more comes. */
 static size_t receive(struct tls_client *client, char *text, size_t room)
 {
     size_t count = 0;
     while (count < room) {
-        const ssize_t got = gnutls_record_recv(client->session, text + count, room - count);
-        if (got == GNUTLS_E_INTERRUPTED || (got < 0 && !gnutls_error_is_fatal((int)got) && got != GNUTLS_E_AGAIN))
-            continue;
+        const ssize_t got = tls_receive(client, text + count, room - count);
         if (got <= 0)
             break;
         count += (size_t)got;
@@ -163,17 +185,10 @@ struct answer tls_exchange_text(struct tls_client *client, const char *request)
     enum { ROOM = 1 << 16 };
     struct answer answer = {.head = "", .body = "", .failure = "nothing came"};
     char *text = text_room(ROOM + 1);
-    size_t sent = 0;
 
     text[0] = '\0';
-    while (sent < strlen(request)) {
-        const ssize_t count = gnutls_record_send(client->session, request + sent, strlen(request) - sent);
-        if (count == GNUTLS_E_INTERRUPTED || count == GNUTLS_E_AGAIN)
-            continue;
-        if (count < 0)
-            return answer;
-        sent += (size_t)count;
-    }
+    if (!tls_send(client, request, strlen(request)))
+        return answer;
     const size_t count = receive(client, text, ROOM);
     const char *end = strstr(text, "\r\n\r\n");
     if (strncmp(text, "HTTP/1.1 ", 9) != 0 || end == NULL)
