@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A job from signal to outputs: cells are fetched and looked at, what their values tell decides how they are treated, and
- * the outputs leave for their places in the tensor. */
-#include "core/fft_state.h"
+/* The two ends of a job: cells are fetched and looked at, and outputs leave for their places in the tensor. */
+#include "core/fft_blocks.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,12 +12,12 @@ static size_t least(size_t a, size_t b)
 
 /* ---- In --------------------------------------------------------------------------------------------------------------- */
 
-static size_t cells_needed(const struct fft_axis *axis, size_t outputs)
+size_t fft_cells_needed(const struct fft_axis *axis, size_t outputs)
 {
     return outputs ? (outputs - 1) * axis->cell_stride + axis->taps : 0;
 }
 
-static void look_at(struct fft_job *job, bool single, const void *values, size_t pitch, size_t rows, size_t count)
+void fft_look_at(struct fft_job *job, bool single, const void *values, size_t pitch, size_t rows, size_t count)
 {
     if (single)
         job->plan->routines->fft_facts_f32(&job->judgement.facts, values, pitch, rows, count);
@@ -33,7 +32,7 @@ static void look_at_row(struct fft_job *job, bool single, struct fft_span span, 
     const struct convolve_scalar fill = job->plan->spec.fillvalue;
     if (fill.real != 0 || fill.imag != 0)
         span = (struct fft_span){0, count};
-    look_at(job, single, (const unsigned char *)values + span.first * bytes, 0, 1, span.end - span.first);
+    fft_look_at(job, single, (const unsigned char *)values + span.first * bytes, 0, 1, span.end - span.first);
     job->judgement.constant_zeros += count - (span.end - span.first);
 }
 
@@ -53,9 +52,7 @@ static void clear(bool single, void *values, size_t first, size_t end)
     memset((unsigned char *)values + first * bytes, 0, (end - first) * bytes);
 }
 
-/* A row of `room` cells, of which the first `count` are of use and the others 0. */
-static void fetch_row(struct fft_job *job, bool look, const int64_t *begin, size_t count, size_t room, void *re,
-                      void *im)
+void fft_fetch_row(struct fft_job *job, bool look, const int64_t *begin, size_t count, size_t room, void *re, void *im)
 {
     const struct fft_layout *layout = &job->state->layout;
     const bool single = fft_in_single(job);
@@ -72,16 +69,11 @@ static void fetch_row(struct fft_job *job, bool look, const int64_t *begin, size
     }
 }
 
-static void *at(const struct fft_job *job, void *array, size_t element)
-{
-    return (unsigned char *)array + element * (fft_in_single(job) ? sizeof(float) : sizeof(double));
-}
-
 /* Where row `row` of the arrays begins in a block, and how many of its cells are of use. */
 static size_t row_begin(const struct fft_job *job, const struct fft_block *block, size_t row, int64_t *begin)
 {
     const struct fft_layout *layout = &job->state->layout;
-    size_t count = cells_needed(&layout->axis[layout->row], block->outputs[layout->row]), skipped = 0;
+    size_t count = fft_cells_needed(&layout->axis[layout->row], block->outputs[layout->row]), skipped = 0;
     for (unsigned i = 0; i < layout->axis_count; i++)
         begin[i] = block->begin[i];
     for (unsigned i = layout->dims - 1; i-- > 0; row /= layout->dim[i]) {
@@ -90,7 +82,7 @@ static size_t row_begin(const struct fft_job *job, const struct fft_block *block
         const size_t index = row % layout->dim[i];
         if (layout->split)
             skipped = index * layout->dim[1];
-        else if (index >= cells_needed(axis, block->outputs[number]))
+        else if (index >= fft_cells_needed(axis, block->outputs[number]))
             return 0;
         begin[number] += (int64_t)((layout->split ? skipped : index) * axis->step);
     }
@@ -124,7 +116,7 @@ static struct plain_rows find_plain_rows(const struct fft_job *job, const struct
     if (layout->split) {
         /* The row goes on: as long as whole rows of it lie within the signal. */
         const uint64_t left = axis->signal - (uint64_t)begin[layout->row];
-        size_t needed = cells_needed(axis, block->outputs[layout->row]) - row * layout->dim[1];
+        size_t needed = fft_cells_needed(axis, block->outputs[layout->row]) - row * layout->dim[1];
         needed = left < needed ? (size_t)left : needed;
         plain.pitch = layout->dim[1];
         if (begin[layout->row] >= 0 && cells == layout->dim[1])
@@ -132,7 +124,7 @@ static struct plain_rows find_plain_rows(const struct fft_job *job, const struct
         return plain;
     }
     const struct fft_axis *across = &layout->axis[layout->dim_axis[line]];
-    const size_t within = cells_needed(across, block->outputs[layout->dim_axis[line]]) - row % layout->dim[line];
+    const size_t within = fft_cells_needed(across, block->outputs[layout->dim_axis[line]]) - row % layout->dim[line];
     const uint64_t left = across->signal - (uint64_t)begin[layout->dim_axis[line]];
     plain.pitch = across->step * across->signal_pitch;
     if (begin[layout->dim_axis[line]] < 0 || (uint64_t)begin[layout->dim_axis[line]] >= across->signal)
@@ -155,7 +147,7 @@ static void copy_rows(struct fft_job *job, struct simd_fft_facts *facts, const s
         job->plan->routines->fft_copy_f64(facts, (double *)to + plain->first, pitch, plain->cells, plain->pitch,
                                           plain->rows, plain->count);
     for (size_t row = 0; row < plain->rows; row++) {
-        void *const cells = at(job, to, row * pitch);
+        void *const cells = fft_at(job, to, row * pitch);
         if (plain->first)
             clear(single, cells, 0, plain->first);
         clear(single, cells, end, pitch);
@@ -171,7 +163,7 @@ static void gather_block(struct fft_job *job, bool look, size_t number, size_t f
     struct simd_fft_facts unused = {.fractional = true};
     for (size_t row = first; row < end;) {
         const size_t offset = fft_row_offset(layout, row), room = layout->pitch[layout->dims - 2];
-        void *const to = at(job, number ? job->im : job->re, offset);
+        void *const to = fft_at(job, number ? job->im : job->re, offset);
         const struct plain_rows plain =
             as_it_is ? find_plain_rows(job, block, row, end - row) : (struct plain_rows){.rows = 0};
         int64_t begin[CONVOLVE_RANK_MAX];
@@ -183,7 +175,7 @@ static void gather_block(struct fft_job *job, bool look, size_t number, size_t f
             continue;
         }
         const size_t count = row_begin(job, block, row, begin);
-        fetch_row(job, look, begin, count, room, to, at(job, job->im, offset));
+        fft_fetch_row(job, look, begin, count, room, to, fft_at(job, job->im, offset));
         row++;
     }
 }
@@ -237,23 +229,15 @@ bool fft_find_piece(const struct fft_job *job, size_t item, struct fft_piece *pi
     return piece->count > 0;
 }
 
-/* Where transformed cells lie. */
-struct source {
-    const void *re, *im; /* im: of complex values */
-    bool single;
-    size_t apart;
-};
-
-/* Whether outputs are copied as they are, but for what lies below 0. */
-static bool is_plain(const struct fft_job *job)
+bool fft_is_plain(const struct fft_job *job)
 {
     const struct fft_layout *layout = &job->state->layout;
     return job->judgement.verdict == FFT_FLOAT && !layout->complex && job->judgement.exponent == 0 &&
            job->taps->exponent == 0;
 }
 
-static void emit_plain(const struct fft_job *job, size_t index, size_t out_pitch, const void *from, size_t pitch,
-                       size_t rows, size_t count)
+void fft_emit_plain(const struct fft_job *job, size_t index, size_t out_pitch, const void *from, size_t pitch,
+                    size_t rows, size_t count)
 {
     const struct simd_routines *routines = job->plan->routines;
     const bool cut = job->judgement.cut;
@@ -265,7 +249,7 @@ static void emit_plain(const struct fft_job *job, size_t index, size_t out_pitch
                               count);
 }
 
-static double value_of(const struct source *source, unsigned part, size_t i)
+static double value_of(const struct fft_source *source, unsigned part, size_t i)
 {
     const void *const values = part ? source->im : source->re;
     return source->single ? (double)((const float *)values)[i * source->apart]
@@ -274,7 +258,7 @@ static double value_of(const struct source *source, unsigned part, size_t i)
 
 /* One by one, scaled and rounded. Returns the largest absolute value. */
 static double emit_values(const struct fft_job *job, size_t index, size_t apart, size_t count,
-                          const struct source *source)
+                          const struct fft_source *source)
 {
     const struct fft_layout *layout = &job->state->layout;
     const struct fft_judgement *judgement = &job->judgement;
@@ -298,14 +282,14 @@ static double emit_values(const struct fft_job *job, size_t index, size_t apart,
     return largest;
 }
 
-static double emit_run(const struct fft_job *job, size_t index, size_t count, const struct source *source)
+double fft_emit_run(const struct fft_job *job, size_t index, size_t count, const struct fft_source *source)
 {
     const struct fft_layout *layout = &job->state->layout;
     const struct fft_axis *axis = &layout->axis[layout->row];
     const size_t apart = axis->class_pitch * axis->output_pitch;
-    if (apart != 1 || source->apart != 1 || !is_plain(job))
+    if (apart != 1 || source->apart != 1 || !fft_is_plain(job))
         return emit_values(job, index, apart, count, source);
-    emit_plain(job, index, 0, source->re, 0, 1, count);
+    fft_emit_plain(job, index, 0, source->re, 0, 1, count);
     return 0;
 }
 
@@ -327,9 +311,10 @@ static double emit_piece(const struct fft_job *job, const struct fft_piece *piec
             count = least(count, left);
             cell = cell / layout->dim[1] * layout->pitch[0] + within;
         }
-        const struct source source = {at(job, base, offset + cell), at(job, job->im, offset + cell), fft_in_single(job),
-                                      stride};
-        largest = fmax(largest, emit_run(job, index + done * axis->class_pitch * axis->output_pitch, count, &source));
+        const struct fft_source source = {fft_at(job, base, offset + cell), fft_at(job, job->im, offset + cell),
+                                          fft_in_single(job), stride};
+        largest =
+            fmax(largest, fft_emit_run(job, index + done * axis->class_pitch * axis->output_pitch, count, &source));
         done += count;
     }
     return largest;
@@ -344,203 +329,4 @@ void fft_emit(struct fft_job *job, size_t first, size_t end)
             largest = fmax(largest, emit_piece(job, &piece));
     }
     fft_note_transformed(job, largest);
-}
-
-/* ---- Whole jobs ------------------------------------------------------------------------------------------------------- */
-
-/* Blocks whose rows lie in the arrays as they lie in the output leave plane by plane. */
-static bool emit_planes(struct fft_job *job)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    const unsigned last = layout->dims - 1;
-    if (layout->split || !is_plain(job) ||
-        layout->axis[layout->row].class_pitch * layout->axis[layout->row].output_pitch != 1)
-        return false;
-    for (unsigned i = 0; i < layout->axis_count; i++)
-        if (layout->axis[i].cell_stride != 1)
-            return false;
-    const struct fft_axis *const line = &layout->axis[layout->dim_axis[last - 1]];
-    for (size_t b = 0; b < layout->blocks_per_job; b++) {
-        const struct fft_block *block = &job->work.blocks[b];
-        size_t h[CONVOLVE_RANK_MAX] = {0};
-        bool more = block->outputs[0] > 0;
-        while (more) {
-            size_t offset = 0;
-            for (unsigned i = 0; i < last; i++)
-                offset += h[layout->dim_axis[i]] * layout->pitch[i];
-            emit_plain(job, fft_output_index(job, block, h), line->class_pitch * line->output_pitch,
-                       at(job, b ? job->im : job->re, offset), layout->pitch[last - 1],
-                       block->outputs[layout->dim_axis[last - 1]], block->outputs[layout->row]);
-            more = false;
-            for (unsigned i = last - 1; i-- > 0 && !more;) {
-                more = ++h[layout->dim_axis[i]] < block->outputs[layout->dim_axis[i]];
-                h[layout->dim_axis[i]] = more ? h[layout->dim_axis[i]] : 0;
-            }
-        }
-    }
-    fft_note_transformed(job, 0);
-    return true;
-}
-
-static void run_block(struct fft_job *job)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    fft_gather(job, true, 0, layout->rows);
-    fft_judge(job);
-    if (job->judgement.verdict == FFT_DIRECT) {
-        fft_emit_direct(job, 0, fft_emit_items(layout));
-        return;
-    }
-    const bool single = fft_in_single(job);
-    fft_use_spectrum(job, single);
-    if (single != layout->single || job->judgement.exponent)
-        fft_gather(job, false, 0, layout->rows);
-    for (unsigned dim = 0; dim + 1 < layout->dims; dim++)
-        fft_columns(job, single, dim, false, 0, fft_column_items(layout, dim));
-    fft_groups(job, 0, fft_group_items(layout, single));
-    for (unsigned dim = layout->dims - 1; dim-- > 0;)
-        fft_columns(job, single, dim, true, 0, fft_column_items(layout, dim));
-    if (!emit_planes(job))
-        fft_emit(job, 0, fft_emit_items(layout));
-    fft_mend_zero_windows(job);
-}
-
-enum { LANES_MAX = SIMD_FFT_WIDTH_f32 };
-
-/* The rows of FFT_ROWS: where they are read, and where they go. Blocks from the lanes' number on are imaginary parts. */
-struct lanes {
-    const void *from[2][LANES_MAX];
-    void *to[2][LANES_MAX];
-};
-
-/* The memory of the block in the signal, where all of it is as it is wanted. */
-static const void *borrow(const struct fft_job *job, const struct fft_block *block)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    const size_t length = layout->dim[1];
-    struct fft_span span;
-    if (fft_in_single(job) != layout->single || job->judgement.exponent || block->outputs[layout->row] == 0)
-        return NULL;
-    const void *const cells = fft_plain(job, block->begin, length, &span);
-    return cells && span.end - span.first == length ? cells : NULL;
-}
-
-/* Looks at what was borrowed, blocks that follow each other at once. */
-struct looking {
-    const unsigned char *first, *end;
-};
-static void look_on(struct fft_job *job, struct looking *looking, const void *cells)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    const size_t bytes = layout->single ? sizeof(float) : sizeof(double);
-    const unsigned char *const begin = cells;
-    if (cells && begin >= looking->first && begin <= looking->end) {
-        looking->end = begin + layout->dim[1] * bytes;
-        return;
-    }
-    if (looking->first)
-        look_at(job, layout->single, looking->first, 0, 1, (size_t)(looking->end - looking->first) / bytes);
-    *looking = (struct looking){begin, cells ? begin + layout->dim[1] * bytes : NULL};
-}
-
-/* The arrays' rows where the signal cannot be read in place. */
-static void fetch_lanes(struct fft_job *job, struct lanes *lanes, bool look)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    const struct fft_axis *axis = &layout->axis[layout->row];
-    const size_t count = fft_width(layout->single), pitch = layout->pitch[0];
-    struct looking looking = {0};
-    for (size_t b = 0; b < layout->blocks_per_job; b++) {
-        const size_t lane = b % count;
-        const struct fft_block *block = &job->work.blocks[b];
-        void *const row = at(job, b < count ? job->re : job->im, lane * pitch);
-        void *const imag = at(job, job->im, lane * pitch);
-        const void *const borrowed = borrow(job, block);
-        lanes->from[b / count][lane] = borrowed ? borrowed : row;
-        if (layout->complex)
-            lanes->from[1][lane] = imag;
-        if (!borrowed)
-            fetch_row(job, look, block->begin, cells_needed(axis, block->outputs[layout->row]), pitch, row, imag);
-        else if (look)
-            look_on(job, &looking, borrowed);
-    }
-    look_on(job, &looking, NULL);
-}
-
-/* A whole row of outputs that needs nothing else goes straight to its place; the others through the arrays. */
-static bool goes_straight(const struct fft_job *job, const struct fft_block *block)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    const struct fft_axis *axis = &layout->axis[layout->row];
-    return is_plain(job) && axis->class_pitch * axis->output_pitch == 1 && axis->cell_stride == 1 &&
-           block->outputs[layout->row] == axis->hop;
-}
-
-static double emit_lane(const struct fft_job *job, const struct lanes *lanes, size_t b)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    const struct fft_axis *axis = &layout->axis[layout->row];
-    const size_t h[CONVOLVE_RANK_MAX] = {0}, count = fft_width(layout->single);
-    const struct fft_block *block = &job->work.blocks[b];
-    const size_t outputs = block->outputs[layout->row];
-    if (outputs == 0)
-        return 0;
-    const size_t index = fft_output_index(job, block, h);
-    const struct source source = {lanes->to[b / count][b % count], lanes->to[1][b % count], fft_in_single(job),
-                                  axis->cell_stride};
-    if (goes_straight(job, block)) {
-        if (job->judgement.cut)
-            emit_plain(job, index, 0, source.re, 0, 1, outputs);
-        return 0;
-    }
-    return emit_run(job, index, outputs, &source);
-}
-
-static void transform_lanes(struct fft_job *job, struct lanes *lanes)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    const struct fft_axis *axis = &layout->axis[layout->row];
-    const size_t h[CONVOLVE_RANK_MAX] = {0}, value_bytes = layout->single ? sizeof(float) : sizeof(double);
-    const size_t count = fft_width(layout->single), at_once = fft_width(fft_in_single(job)), pitch = layout->pitch[0];
-    for (size_t b = 0; b < layout->blocks_per_job; b++) {
-        const size_t lane = b % count;
-        lanes->to[b / count][lane] = at(job, b < count ? job->re : job->im, lane * pitch);
-        if (layout->complex)
-            lanes->to[1][lane] = at(job, job->im, lane * pitch);
-        else if (goes_straight(job, &job->work.blocks[b]))
-            lanes->to[b / count][lane] =
-                (unsigned char *)job->run->output + fft_output_index(job, &job->work.blocks[b], h) * value_bytes;
-    }
-    for (size_t lane = 0; lane < count; lane += at_once)
-        fft_lanes(job, lanes->from[0] + lane, lanes->from[1] + lane, lanes->to[0] + lane, lanes->to[1] + lane,
-                  (axis->hop - 1) * axis->cell_stride + 1);
-}
-
-static void run_rows(struct fft_job *job)
-{
-    const struct fft_layout *layout = &job->state->layout;
-    struct lanes lanes;
-    double largest = 0;
-    fetch_lanes(job, &lanes, true);
-    fft_judge(job);
-    if (job->judgement.verdict == FFT_DIRECT) {
-        fft_emit_direct(job, 0, fft_emit_items(layout));
-        return;
-    }
-    fft_use_spectrum(job, fft_in_single(job));
-    if (fft_in_single(job) != layout->single || job->judgement.exponent)
-        fetch_lanes(job, &lanes, false);
-    transform_lanes(job, &lanes);
-    for (size_t b = 0; b < layout->blocks_per_job; b++)
-        largest = fmax(largest, emit_lane(job, &lanes, b));
-    fft_note_transformed(job, largest);
-    fft_mend_zero_windows(job);
-}
-
-void fft_run_job(struct fft_job *job)
-{
-    if (job->state->layout.mode == FFT_ROWS)
-        run_rows(job);
-    else
-        run_block(job);
 }

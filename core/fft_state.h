@@ -161,7 +161,7 @@ void fft_lanes(const struct fft_job *job, const void *const *from_re, const void
 /* The place of row `row` of an array, in elements. */
 size_t fft_row_offset(const struct fft_layout *layout, size_t row);
 
-/* ---- fft_blocks.c: a job from signal to outputs ---- */
+/* ---- fft_blocks.c: the two ends of a job ---- */
 
 /* Items are rows of the arrays; with `look` the job's facts grow by what they hold. */
 void fft_gather(struct fft_job *job, bool look, size_t first, size_t end);
@@ -169,9 +169,6 @@ void fft_gather(struct fft_job *job, bool look, size_t first, size_t end);
 /* Items are pieces of output rows. */
 size_t fft_emit_items(const struct fft_layout *layout);
 void fft_emit(struct fft_job *job, size_t first, size_t end);
-
-/* All of a job that is not staged. */
-void fft_run_job(struct fft_job *job);
 
 /* The piece of an output row that is item `item`: false where it is empty. */
 struct fft_piece {
@@ -181,6 +178,9 @@ struct fft_piece {
     size_t count; /* outputs, along the layout's row */
 };
 bool fft_find_piece(const struct fft_job *job, size_t item, struct fft_piece *piece);
+
+/* ---- fft_job.c ---- */
+void fft_run_job(struct fft_job *job); /* all of a job that is not staged */
 
 /* ---- fft_taps.c: the taps and their spectrum ---- */
 void fft_scan_taps(struct fft_job *job);
