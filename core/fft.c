@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Lengths, their factors, and the roots of unity. Roots are made from two short tables of long doubles by one product each,
- * so that a long transform's table costs multiplications, not sines. */
+/* Lengths, their factors, and the roots of unity. Roots are made from short tables of long doubles by products, so that a
+ * long transform's table costs multiplications, not sines. */
 #include "core/fft.h"
 
 #include <assert.h>
@@ -12,10 +12,14 @@ size_t fft_length_next(size_t least)
     for (size_t fives = 1; fives <= FFT_LENGTH_MAX; fives *= 5)
         for (size_t odd = fives; odd <= FFT_LENGTH_MAX; odd *= 3) {
             size_t length = odd;
-            while (length < least && length <= FFT_LENGTH_MAX)
-                length *= 2;
-            if (length >= least && length <= FFT_LENGTH_MAX && (best == 0 || length < best))
+            if (odd < least) {
+                length <<= __builtin_clzll(odd) - __builtin_clzll(least); /* as many digits as `least` */
+                length <<= length < least;
+            }
+            if (length <= FFT_LENGTH_MAX && (best == 0 || length < best))
                 best = length;
+            if (odd >= least)
+                break;
         }
     return best;
 }
@@ -48,12 +52,8 @@ size_t fft_turns_count(size_t length)
 
 /* ---- Roots ---- */
 
-struct wide_root {
-    long double re, im;
-};
-
 /* Exact symmetries bring the angle below an eighth of a turn, where its own rounding does no harm. */
-static struct wide_root compute_root(size_t index, size_t length)
+static struct fft_wide_root compute_root(size_t index, size_t length)
 {
     const size_t turn = index % length * 8; /* in eighths of 1/length */
     const unsigned eighth = (unsigned)(turn / length);
@@ -62,86 +62,117 @@ static struct wide_root compute_root(size_t index, size_t length)
     const long double c = cosl(angle), s = sinl(angle);
     switch (eighth) {
     case 0:
-        return (struct wide_root){c, -s};
+        return (struct fft_wide_root){c, -s};
     case 1:
-        return (struct wide_root){s, -c};
+        return (struct fft_wide_root){s, -c};
     case 2:
-        return (struct wide_root){-s, -c};
+        return (struct fft_wide_root){-s, -c};
     case 3:
-        return (struct wide_root){-c, -s};
+        return (struct fft_wide_root){-c, -s};
     case 4:
-        return (struct wide_root){-c, s};
+        return (struct fft_wide_root){-c, s};
     case 5:
-        return (struct wide_root){-s, c};
+        return (struct fft_wide_root){-s, c};
     case 6:
-        return (struct wide_root){s, c};
+        return (struct fft_wide_root){s, c};
     default:
-        return (struct wide_root){c, s};
+        return (struct fft_wide_root){c, s};
     }
 }
 
 struct fft_root fft_root(size_t index, size_t length)
 {
-    const struct wide_root root = compute_root(index, length);
+    const struct fft_wide_root root = compute_root(index, length);
     return (struct fft_root){(double)root.re, (double)root.im};
 }
 
-/* Row q holds the q-th powers of the first root, so that a step's row is a chain of lookups. */
-enum { ROOT_FINE = 64, ROOT_COARSE = 512 };
-struct root_table {
-    size_t length;
-    struct wide_root fine[ROOT_FINE], coarse[ROOT_COARSE];
-};
-
-static struct wide_root table_root(const struct root_table *table, size_t index)
+/* Roots of the order `length`: those of the first eighth of a turn, of which symmetries give the others, are products of three
+ * short tables; where there are few of them, all of them are kept. Three roundings to long double leave no more than 0.01
+ * units in the last place of a double, for in that eighth neither part cancels. */
+static struct fft_wide_root multiply(struct fft_wide_root a, struct fft_wide_root b)
 {
-    if (table->length > (size_t)ROOT_FINE * ROOT_COARSE)
-        return compute_root(index, table->length);
-    const struct wide_root a = table->coarse[index / ROOT_FINE], b = table->fine[index % ROOT_FINE];
-    return (struct wide_root){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+    return (struct fft_wide_root){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
 }
 
-static void table_fill(struct root_table *table, size_t length)
+static struct fft_root product_root(const struct fft_roots *roots, size_t number)
 {
-    table->length = length;
-    if (length > (size_t)ROOT_FINE * ROOT_COARSE)
-        return;
-    for (size_t i = 0; i < ROOT_FINE && i < length; i++)
-        table->fine[i] = compute_root(i, length);
-    for (size_t i = 0; i * ROOT_FINE < length; i++)
-        table->coarse[i] = compute_root(i * ROOT_FINE, length);
+    const size_t mask = ((size_t)1 << roots->bits) - 1;
+    const struct fft_wide_root high = roots->level[2][number >> 2 * roots->bits],
+                               middle = roots->level[1][number >> roots->bits & mask],
+                               low = roots->level[0][number & mask];
+    const struct fft_wide_root root = multiply(multiply(high, middle), low);
+    return (struct fft_root){(double)root.re, (double)root.im};
 }
 
-static size_t fill_step(const struct root_table *table, size_t span, unsigned radix, bool single, void *turns)
+void fft_fill_roots(struct fft_roots *roots, size_t length)
 {
-    const size_t apart = span / radix, scale = table->length / span;
+    const unsigned shared = length % 8 == 0 ? 3 : (unsigned)__builtin_ctzll(length);
+    const size_t count = (length >> shared) + 1;
+    roots->length = length;
+    roots->shared = shared;
+    roots->bits = 3;
+    while (roots->bits && count > (size_t)1 << FFT_ROOT_LEVELS * roots->bits)
+        roots->bits = (size_t)1 << roots->bits < FFT_ROOT_DIGITS ? roots->bits + 1 : 0;
+    for (unsigned i = 0; i < FFT_ROOT_LEVELS && roots->bits; i++)
+        for (size_t digit = 0; digit >> roots->bits == 0 && digit << i * roots->bits < count; digit++)
+            roots->level[i][digit] = compute_root(digit << i * roots->bits, ((size_t)8 >> shared) * length);
+    roots->flat = count <= FFT_ROOT_FLAT;
+    for (size_t number = 0; number < count && roots->flat; number++)
+        roots->all[number] = product_root(roots, number);
+}
+
+struct fft_root fft_find_root(const struct fft_roots *roots, size_t index)
+{
+    const size_t length = roots->length, turn = index * 8;
+    if (!roots->bits)
+        return fft_root(index, length);
+    const unsigned eighth = (unsigned)(turn / length);
+    const size_t rest = turn - eighth * length, number = (eighth & 1 ? length - rest : rest) >> roots->shared;
+    const struct fft_root root = roots->flat ? roots->all[number] : product_root(roots, number);
+    const double c = root.re, s = -root.im;
+    const bool crossed = (eighth + 1) & 2;
+    const double x = crossed ? s : c, y = crossed ? c : s;
+    return (struct fft_root){eighth >= 2 && eighth < 6 ? -x : x, eighth < 4 ? -y : y};
+}
+
+static size_t fill_step(const struct fft_roots *roots, size_t span, unsigned radix, double *turns)
+{
+    const size_t apart = span / radix, scale = roots->length / span;
     size_t at = 0;
     for (size_t j = 1; j < apart; j++)
         for (size_t q = 1; q < radix; q++, at += 2) {
-            const struct wide_root root = table_root(table, j * q * scale);
-            if (single) {
-                ((float *)turns)[at] = (float)root.re;
-                ((float *)turns)[at + 1] = (float)root.im;
-            } else {
-                ((double *)turns)[at] = (double)root.re;
-                ((double *)turns)[at + 1] = (double)root.im;
-            }
+            const struct fft_root root = fft_find_root(roots, j * q * scale);
+            turns[at] = root.re;
+            turns[at + 1] = root.im;
         }
     return at;
 }
 
-void fft_fill(struct simd_fft *fft, size_t length, bool single, void *turns)
+void fft_fill(struct simd_fft *fft, size_t length, double *turns)
 {
-    struct root_table table;
+    struct fft_roots roots;
     unsigned radixes[SIMD_FFT_STEPS_MAX];
-    unsigned char *cursor = turns;
     size_t span = length;
-    table_fill(&table, length);
+    fft_fill_roots(&roots, length);
     *fft = (struct simd_fft){.length = length, .step_count = find_radixes(length, radixes)};
     for (unsigned i = 0; i < fft->step_count; i++) {
-        fft->steps[i] = (struct simd_fft_step){.radix = radixes[i], .span = span, .turns = cursor};
-        cursor += fill_step(&table, span, radixes[i], single, cursor) * (single ? sizeof(float) : sizeof(double));
+        fft->steps[i] = (struct simd_fft_step){.radix = radixes[i], .span = span, .turns = turns};
+        turns += fill_step(&roots, span, radixes[i], turns);
         span /= radixes[i];
+    }
+}
+
+void fft_narrow(struct simd_fft *fft, const struct simd_fft *twice, float *turns)
+{
+    *fft = *twice;
+    for (unsigned i = 0; i < fft->step_count; i++) {
+        const unsigned radix = fft->steps[i].radix;
+        const size_t count = 2 * (radix - 1) * (fft->steps[i].span / radix - 1);
+        const double *const from = twice->steps[i].turns;
+        for (size_t at = 0; at < count; at++)
+            turns[at] = (float)from[at];
+        fft->steps[i].turns = turns;
+        turns += count;
     }
 }
 

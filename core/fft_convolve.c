@@ -162,9 +162,7 @@ static void fill_state(struct fft_state *state)
     const struct fft_layout *layout = &state->layout;
     unsigned char *cursor = (unsigned char *)state;
     plan_scratch_take(&cursor, 1, sizeof *state);
-    if (layout->single)
-        fft_fill_tables(state, &state->single, true, &cursor);
-    fft_fill_tables(state, &state->twice, false, &cursor);
+    fft_fill_tables(state, &cursor);
     state->spectrum_units = layout->split ? 6.1 * 1.1 : 0;
     for (unsigned i = layout->mode == FFT_ROWS ? 1 : 0; i < layout->dims; i++)
         state->spectrum_units += fft_path_error_units(&state->twice.fft[i]);

@@ -152,13 +152,18 @@ bool fft_axis_cut(struct fft_axis *axis, size_t length)
     return true;
 }
 
-/* The two factors of a split length, the first the larger one; as near to each other as they get. */
+/* The two factors of a split length 2^a 3^b 5^c, the first the larger one; as near to each other as they get. */
 static void split_length(size_t length, size_t *first, size_t *second)
 {
+    const size_t twos = length & -length;
     *second = 1;
-    for (size_t factor = 1; factor * factor <= length; factor++)
-        if (length % factor == 0)
-            *second = factor;
+    for (size_t fives = 1; length % fives == 0; fives *= 5)
+        for (size_t odd = fives; length % odd == 0 && odd * odd <= length; odd *= 3) {
+            size_t factor = odd;
+            while (factor < odd * twos && 4 * factor * factor <= length)
+                factor *= 2;
+            *second = factor > *second ? factor : *second;
+        }
     *first = length / *second;
 }
 

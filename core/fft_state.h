@@ -111,7 +111,7 @@ static inline void fft_use_spectrum(struct fft_job *job, bool single)
 
 /* ---- fft_tables.c ---- */
 bool fft_tables_bytes(const struct fft_layout *layout, bool single, size_t *bytes); /* adds to `bytes` */
-void fft_fill_tables(const struct fft_state *state, struct fft_tables *tables, bool single, unsigned char **cursor);
+void fft_fill_tables(struct fft_state *state, unsigned char **cursor);
 
 /* ---- fft_staged.c: large jobs, step by step ---- */
 struct fft_shared; /* between the steps of a run's jobs, in its scratch */

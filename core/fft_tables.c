@@ -21,43 +21,59 @@ bool fft_tables_bytes(const struct fft_layout *layout, bool single, size_t *byte
 }
 
 /* Row k1 of a split transform holds frequency k1' (its digits reversed): element i is turned by e^(-2 pi i k1' i / length). */
-static void fill_turns(const struct fft_layout *layout, struct fft_tables *tables, bool single)
+static void fill_turns(const struct fft_state *state, float *single, double *twice)
 {
-    const size_t width = fft_width(single), length = layout->dim[0] * layout->dim[1], rows = layout->dim[0];
-    for (size_t k = 0; k < divide_up(rows, width) * width; k++) {
-        const size_t place = k < rows ? fft_place(&tables->fft[0], k) : k;
-        const size_t group = place / width, lane = place % width;
-        const size_t elements = layout->coarse_count + layout->fine_count, frequency = k < rows ? k : 0;
+    const struct fft_layout *layout = &state->layout;
+    const struct simd_fft *fft = &state->twice.fft[0];
+    const size_t length = layout->dim[0] * layout->dim[1], rows = layout->dim[0];
+    const size_t elements = layout->coarse_count + layout->fine_count;
+    const size_t wide = SIMD_FFT_WIDTH_f32, narrow = SIMD_FFT_WIDTH_f64;
+    struct fft_roots roots;
+    fft_fill_roots(&roots, length);
+    for (size_t k = 0; k < divide_up(rows, wide) * wide; k++) {
+        const size_t place = k < rows ? fft_place(fft, k) : k, frequency = k < rows ? k : 0;
         for (size_t i = 0; i < elements; i++) {
             const size_t index = i < layout->coarse_count ? i * layout->fine_count : i - layout->coarse_count;
-            const struct fft_root root = fft_root(frequency * index % length, length);
-            const size_t at = (group * elements + i) * 2 * width + lane;
-            if (single) {
-                ((float *)tables->turns)[at] = (float)root.re;
-                ((float *)tables->turns)[at + width] = (float)root.im;
-            } else {
-                ((double *)tables->turns)[at] = root.re;
-                ((double *)tables->turns)[at + width] = root.im;
+            const struct fft_root root = fft_find_root(&roots, frequency * index % length);
+            const size_t at = (place / narrow * elements + i) * 2 * narrow + place % narrow;
+            if (k < divide_up(rows, narrow) * narrow) {
+                twice[at] = root.re;
+                twice[at + narrow] = root.im;
             }
+            if (!single)
+                continue;
+            float *const to = single + (place / wide * elements + i) * 2 * wide + place % wide;
+            to[0] = (float)root.re;
+            to[wide] = (float)root.im;
         }
     }
 }
 
+static void *take_turns(const struct fft_layout *layout, bool single, unsigned char **cursor)
+{
+    const size_t width = fft_width(single), elements = layout->coarse_count + layout->fine_count;
+    return plan_scratch_take(cursor, divide_up(layout->rows, width) * 2 * width * elements,
+                             single ? sizeof(float) : sizeof(double));
+}
+
 /* See fft_promises.c. A turn is by the product of two rounded roots: 2 * 0.73 + 2.3 and 2.3 for the product with it. */
-void fft_fill_tables(const struct fft_state *state, struct fft_tables *tables, bool single, unsigned char **cursor)
+void fft_fill_tables(struct fft_state *state, unsigned char **cursor)
 {
     const struct fft_layout *layout = &state->layout;
-    const size_t real = single ? sizeof(float) : sizeof(double), width = fft_width(single);
+    struct fft_tables *const single = &state->single, *const twice = &state->twice;
     double units = layout->split ? 6.1 * 1.1 : 0;
     for (unsigned i = layout->mode == FFT_ROWS ? 1 : 0; i < layout->dims; i++) {
-        void *const turns = plan_scratch_take(cursor, fft_turns_count(layout->dim[i]), real);
-        fft_fill(&tables->fft[i], layout->dim[i], single, turns);
-        units += fft_error_units(&tables->fft[i]);
+        const size_t count = fft_turns_count(layout->dim[i]);
+        double *const turns = plan_scratch_take(cursor, count, sizeof *turns);
+        fft_fill(&twice->fft[i], layout->dim[i], turns);
+        if (layout->single)
+            fft_narrow(&single->fft[i], &twice->fft[i], plan_scratch_take(cursor, count, sizeof(float)));
+        units += fft_error_units(&twice->fft[i]);
     }
-    if (layout->split) {
-        tables->turns = plan_scratch_take(
-            cursor, divide_up(layout->rows, width) * 2 * width * (layout->coarse_count + layout->fine_count), real);
-        fill_turns(layout, tables, single);
-    }
-    tables->units = 2 * units + 3.3 * 1.1;
+    single->units = twice->units = 2 * units + 3.3 * 1.1;
+    if (!layout->split)
+        return;
+    twice->turns = take_turns(layout, false, cursor);
+    single->turns = layout->single ? take_turns(layout, true, cursor) : NULL;
+    fill_turns(state, single->turns, twice->turns);
 }

@@ -27,6 +27,20 @@ static void *allocate(size_t bytes)
     return memory;
 }
 
+static void fill_f64(struct simd_fft *fft, size_t length, double *turns)
+{
+    fft_fill(fft, length, turns);
+}
+
+static void fill_f32(struct simd_fft *fft, size_t length, float *turns)
+{
+    struct simd_fft twice;
+    double *const wide = allocate((fft_turns_count(length) + 1) * sizeof *wide);
+    fft_fill(&twice, length, wide);
+    fft_narrow(fft, &twice, turns);
+    free(wide);
+}
+
 static double least(double a, double b)
 {
     return a < b ? a : b;
@@ -64,7 +78,7 @@ struct measured {
         type *to[2][WIDTH];                                                                                            \
         const type *from[2][WIDTH];                                                                                    \
         const size_t turns_count = 200000 / (length * COLUMNS) + 1;                                                    \
-        fft_fill(&fft, length, sizeof(type) == sizeof(float), turns);                                                  \
+        fill_##bits(&fft, length, turns);                                                                              \
         for (size_t i = 0; i < 2 * WIDTH; i++) {                                                                       \
             from[i / WIDTH][i % WIDTH] = rows + i * padded;                                                            \
             to[i / WIDTH][i % WIDTH] = rows + (2 * WIDTH + i) * padded;                                                \
@@ -108,7 +122,7 @@ struct measured {
         type *const table = allocate((fft_turns_count(LENGTH) + 1) * sizeof *table);                                   \
         type *const large = allocate(2 * 8 * (size_t)LENGTH * PITCH * sizeof *large);                                  \
         double near, far;                                                                                              \
-        fft_fill(&fft, LENGTH, sizeof(type) == sizeof(float), table);                                                  \
+        fill_##bits(&fft, LENGTH, table);                                                                              \
         MEASURE(near, 10, set->fft_forward_##bits(&fft, large, large + LENGTH * PITCH, PITCH, COLUMNS));               \
         MEASURE(                                                                                                       \
             far, 1, for (size_t i = 0; i < 8; i++) {                                                                   \

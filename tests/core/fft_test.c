@@ -93,6 +93,21 @@ static void transform_plainly(size_t length)
 DEFINE_FILTER(float, f32)
 DEFINE_FILTER(double, f64)
 
+static void fill_f64(struct simd_fft *fft, size_t length, double *turns)
+{
+    fft_fill(fft, length, turns);
+}
+
+/* The table in double is needed no longer than it takes to narrow it. */
+static void fill_f32(struct simd_fft *fft, size_t length, float *turns)
+{
+    struct simd_fft twice;
+    double *const wide = allocate((fft_turns_count(length) + 1) * sizeof *wide);
+    fft_fill(&twice, length, wide);
+    fft_narrow(fft, &twice, turns);
+    free(wide);
+}
+
 /* Transforms COLUMNS multiples of the signal, looks at each output, and goes back. */
 #define DEFINE_CHECK(type, bits, roundoff)                                                                             \
     static void check_##bits(const struct simd_routines *set, size_t length)                                           \
@@ -102,7 +117,7 @@ DEFINE_FILTER(double, f64)
         type *const from = allocate(2 * length * COLUMNS * sizeof *from);                                              \
         type *const to = allocate(2 * length * PITCH * sizeof *to);                                                    \
         type *const re = to, *const im = to + length * PITCH;                                                          \
-        fft_fill(&fft, length, sizeof(type) == sizeof(float), turns);                                                  \
+        fill_##bits(&fft, length, turns);                                                                              \
         for (size_t i = 0; i < length; i++)                                                                            \
             for (size_t x = 0; x < COLUMNS; x++) {                                                                     \
                 from[i * COLUMNS + x] = (type)(signal_re[i] * (long double)(x + 1));                                   \
@@ -187,16 +202,23 @@ static void test_lengths_are_smooth(void **state)
 static void test_roots_have_all_their_digits(void **state)
 {
     (void)state;
-    const size_t lengths[] = {1, 2, 3, 8, 15, 96, 1000, 46080, 1 << 20};
-    for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++)
-        for (size_t i = 0; i < 2000; i++) {
-            const size_t index = i < 1000 ? i : random_word() % lengths[l];
-            const long double angle =
-                -2 * 3.14159265358979323846264L * (long double)(index % lengths[l]) / (long double)lengths[l];
-            const struct fft_root root = fft_root(index, lengths[l]);
+    const size_t lengths[] = {1,    2,    3,    4,    8,     12,      15,      96,
+                              1000, 3645, 8192, 8200, 46080, 1 << 20, 1594323, (size_t)1 << 30};
+    struct fft_roots *const roots = allocate(sizeof *roots);
+    for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
+        fft_fill_roots(roots, lengths[l]);
+        for (size_t i = 0; i < 3000; i++) {
+            const size_t index = i < 1000 ? i : i < 2000 ? lengths[l] - 1 - i : random_word();
+            const size_t within = index % lengths[l];
+            const long double angle = -2 * 3.14159265358979323846264L * (long double)within / (long double)lengths[l];
+            const struct fft_root root = fft_root(within, lengths[l]), found = fft_find_root(roots, within);
             assert_true(fabsl(root.re - cosl(angle)) <= 0x1p-53L);
             assert_true(fabsl(root.im - sinl(angle)) <= 0x1p-53L);
+            assert_true(fabsl(found.re - root.re) <= 0x1p-53L);
+            assert_true(fabsl(found.im - root.im) <= 0x1p-53L);
         }
+    }
+    free(roots);
 }
 
 /* What lies around the transforms, against loops: every count to 70, odd alignments. */
