@@ -130,20 +130,25 @@ static bool refuse_integers(const struct convolve_spec *spec, const struct geome
                          convolve_method_name(spec->method));
 }
 
+static bool measure_layout(const struct fft_layout *layout, const struct convolve_spec *spec,
+                           const struct geometry *geometry, struct plan_sizes *sizes)
+{
+    struct plan_sizes facts;
+    *sizes = (struct plan_sizes){0};
+    if (!direct_method.measure(spec, geometry, &facts) ||
+        (layout->staged && layout->job_count > (INT_MAX - 2) / fft_steps_of_job(layout)))
+        return false;
+    return state_bytes(layout, &sizes->plan_bytes) && plan_size_add(&sizes->plan_bytes, facts.plan_bytes, 1) &&
+           plan_size_add(&sizes->scratch_bytes, facts.scratch_bytes, 1) &&
+           scratch_bytes(layout, &sizes->scratch_bytes) && workspace_bytes(layout, &sizes->tile_scratch_bytes);
+}
+
 static bool measure(const struct convolve_spec *spec, const struct geometry *geometry, struct plan_sizes *sizes,
                     enum convolve_method method)
 {
     struct fft_layout layout;
-    struct plan_sizes facts;
-    *sizes = (struct plan_sizes){0};
-    if (!fft_layout_derive(&layout, spec->dtype, spec->boundary, geometry, method) ||
-        !direct_method.measure(spec, geometry, &facts))
-        return false;
-    if (layout.staged && layout.job_count > (INT_MAX - 2) / fft_steps_of_job(&layout))
-        return false;
-    return state_bytes(&layout, &sizes->plan_bytes) && plan_size_add(&sizes->plan_bytes, facts.plan_bytes, 1) &&
-           plan_size_add(&sizes->scratch_bytes, facts.scratch_bytes, 1) &&
-           scratch_bytes(&layout, &sizes->scratch_bytes) && workspace_bytes(&layout, &sizes->tile_scratch_bytes);
+    return fft_layout_derive(&layout, spec->dtype, spec->boundary, geometry, method) &&
+           measure_layout(&layout, spec, geometry, sizes);
 }
 
 static bool fft_measure(const struct convolve_spec *spec, const struct geometry *geometry, struct plan_sizes *sizes)
@@ -155,6 +160,16 @@ static bool overlap_add_measure(const struct convolve_spec *spec, const struct g
                                 struct plan_sizes *sizes)
 {
     return measure(spec, geometry, sizes, CONVOLVE_OVERLAP_ADD);
+}
+
+/* The search for blocks is not to be made twice. */
+static bool draft(struct convolve_plan *plan, void *room)
+{
+    struct fft_layout *const layout = room;
+    static_assert(sizeof *layout <= PLAN_ROOM_BYTES, "a draft has room for it");
+    plan->drafted = layout;
+    return fft_layout_derive(layout, plan->spec.dtype, plan->spec.boundary, &plan->geometry, plan->method->id) &&
+           measure_layout(layout, &plan->spec, &plan->geometry, &plan->sizes);
 }
 
 static void fill_state(struct fft_state *state)
@@ -180,8 +195,11 @@ static bool create(struct convolve_plan *plan, const void *kernel, struct convol
 {
     struct fft_layout layout;
     size_t bytes;
-    fft_layout_derive(&layout, plan->spec.dtype, plan->spec.boundary, &plan->geometry, plan->method->id);
-    state_bytes(&layout, &bytes); /* measure has seen both succeed */
+    if (plan->drafted)
+        layout = *(const struct fft_layout *)plan->drafted;
+    else
+        fft_layout_derive(&layout, plan->spec.dtype, plan->spec.boundary, &plan->geometry, plan->method->id);
+    state_bytes(&layout, &bytes); /* measure, or draft, has seen both succeed */
     struct fft_state *const state = aligned_alloc(CONVOLVE_ALIGNMENT, bytes);
     if (!state)
         return convolve_fail(error, "overloaded", "", "out of memory");
@@ -190,6 +208,7 @@ static bool create(struct convolve_plan *plan, const void *kernel, struct convol
     state->facts = *plan;
     state->facts.method = &direct_method;
     state->facts.sizes = (struct plan_sizes){0};
+    state->facts.drafted = NULL;
     direct_method.measure(&plan->spec, &plan->geometry, &state->facts.sizes);
     if (!direct_method.create(&state->facts, kernel, error)) {
         free(state);
@@ -352,6 +371,7 @@ const struct plan_method fft_method = {
     .answers_empty = true,
     .accepts = refuse_integers,
     .measure = fft_measure,
+    .draft = draft,
     .create = create,
     .destroy = destroy,
     .stage_count = stage_count,
@@ -366,6 +386,7 @@ const struct plan_method overlap_add_method = {
     .answers_empty = true,
     .accepts = refuse_integers,
     .measure = overlap_add_measure,
+    .draft = draft,
     .create = create,
     .destroy = destroy,
     .stage_count = stage_count,
