@@ -38,7 +38,10 @@ static bool json_begin(struct request *request, const struct json_schema *schema
 static bool json_feed(struct request *request, void *reader, const char *bytes, size_t count,
                       struct convolve_error *error)
 {
-    if (json_decoder_feed(reader, bytes, count, error))
+    const bool is_whole = request->body_bytes == count && json_decoder_expected(reader) == count;
+
+    if (is_whole ? json_decoder_feed_whole(reader, bytes, count, error)
+                 : json_decoder_feed(reader, bytes, count, error))
         return true;
     request->error_offset = json_decoder_offset(reader);
     return false;

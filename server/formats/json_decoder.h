@@ -54,17 +54,19 @@ struct json_decoder {
     bool has_name; /* the present tensor names a kernel */
     struct convolve_error *other; /* its first member that no tensor has */
 
-    char name[NAME_BYTES_MAX + 1]; /* the present name, cut where it is too long for any known one */
     size_t name_bytes;
     struct json_name_hash name_hash;
     bool in_name, in_string; /* a piece has come */
     bool at_dtype; /* the value is that of the request's dtype */
     size_t string_at; /* where the present string begins in the envelope */
-    char path[NAMES_BYTES_MAX]; /* names of the present members of all open objects, as pointers write them */
-
     bool no_object;
     struct convolve_error *duplicate, *unknown, *oversize; /* the first of each */
     bool stopped_in_tensor;
+    struct json_body *small; /* read already, in one pass */
+
+    /* From here on nothing is zeroed at the beginning. */
+    char name[NAME_BYTES_MAX + 1]; /* the present name, cut where it is too long for any known one */
+    char path[NAMES_BYTES_MAX]; /* names of the present members of all open objects, as pointers write them */
 };
 
 static inline struct level *decoder_top(const struct json_decoder *decoder)

@@ -4,10 +4,12 @@
  * are the names (json_members.c), compared at every level, in what is thrown away too. */
 #include "server/formats/json_tensor.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "server/formats/json_decoder.h"
+#include "server/formats/json_small.h"
 
 bool json_fail_memory(const struct arena *arena, struct convolve_error *error)
 {
@@ -325,7 +327,9 @@ struct json_decoder *json_decoder_create(struct arena *arena, const struct json_
     size_t bytes;
     if (!decoder || __builtin_mul_overflow(schema->count, sizeof(struct json_tensor *), &bytes))
         return NULL;
-    *decoder = (struct json_decoder){.arena = arena, .schema = schema, .envelope.arena = arena};
+    memset(decoder, 0, offsetof(struct json_decoder, name));
+    decoder->arena = decoder->envelope.arena = arena;
+    decoder->schema = schema;
     decoder->tensors = arena_alloc(arena, bytes);
     if (!decoder->tensors)
         return NULL;
@@ -336,6 +340,11 @@ struct json_decoder *json_decoder_create(struct arena *arena, const struct json_
 void json_decoder_expect(struct json_decoder *decoder, uint64_t body_bytes)
 {
     decoder->expected_bytes = body_bytes;
+}
+
+uint64_t json_decoder_expected(const struct json_decoder *decoder)
+{
+    return decoder->expected_bytes;
 }
 
 /* A tensor so deep that syntax is followed no further. Its fault was found at rank 9, if not before. */
@@ -368,6 +377,14 @@ static bool fail_syntax(struct json_decoder *decoder, struct convolve_error *err
     return convolve_fail(error, "malformed-json", "", "%s", detail);
 }
 
+bool json_decoder_feed_whole(struct json_decoder *decoder, const char *bytes, size_t count,
+                             struct convolve_error *error)
+{
+    if (count <= JSON_SMALL_BYTES_MAX)
+        decoder->small = json_small_read(decoder->arena, decoder->schema, bytes, count);
+    return decoder->small || json_decoder_feed(decoder, bytes, count, error);
+}
+
 bool json_decoder_feed(struct json_decoder *decoder, const char *bytes, size_t count, struct convolve_error *error)
 {
     if (decoder->syntax.failure == JSON_FINE && json_syntax_feed(&decoder->syntax, bytes, count))
@@ -382,6 +399,8 @@ bool decoder_end_text(struct json_decoder *decoder, struct convolve_error *error
 
 struct json_body *json_decoder_finish(struct json_decoder *decoder, struct convolve_error *error)
 {
+    if (decoder->small)
+        return decoder->small;
     return decoder_end_text(decoder, error) ? decoder_make_body(decoder, error) : NULL;
 }
 

@@ -27,11 +27,16 @@ struct json_decoder *json_decoder_create(struct arena *arena, const struct json_
 
 /* How long the body will be, as its Content-Length says: only so that memory is taken in one piece. It may be wrong. */
 void json_decoder_expect(struct json_decoder *decoder, uint64_t body_bytes);
+uint64_t json_decoder_expected(const struct json_decoder *decoder); /* 0: nothing was said */
 
 /* False: a fault that nothing later can change (syntax; no memory; a tensor nested deeper than the decoder follows), and `error`
  * is filled; the rest need not be fed. Other faults are kept while the rest is checked for syntax, because syntax comes first.
  * `error->slug` "malformed-json" goes with json_decoder_offset. */
 bool json_decoder_feed(struct json_decoder *decoder, const char *bytes, size_t count, struct convolve_error *error);
+
+/* The same for a body that comes in one piece, which is all there will be: a small one is read in one pass (json_small.h). */
+bool json_decoder_feed_whole(struct json_decoder *decoder, const char *bytes, size_t count,
+                             struct convolve_error *error);
 
 /* The body is whole: its members, or the first fault in the order syntax, no object, duplicate, unknown, a member larger than
  * any can be. What is wrong inside a tensor (not-a-number, ragged-array, rank above 8) comes from json_tensor_shape, so that

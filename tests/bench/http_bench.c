@@ -2,9 +2,10 @@
 /* The daemon over loopback, beside a bare libmicrohttpd that takes and gives as many bytes at once, in turn, medians of the rounds;
  * and beside Flask with SciPy, and the best parts in one thread (http_peers.c). Tiny requests: how many a second, and what each
  * costs the server, which other programs on the machine disturb less. A large request: what its phases take, and how much
- * memory. wrk makes the load. */
+ * memory. wrk makes the load. With the argument "tiny", tiny requests only. */
 #include <microhttpd.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,8 +235,9 @@ static void bench_memory(int dtype_last)
     free(body.bytes);
 }
 
-int main(void)
+int main(int argument_count, char **arguments)
 {
+    const bool only_tiny = argument_count > 1 && !strcmp(arguments[1], "tiny");
     const struct text tiny = {tiny_body, sizeof tiny_body - 1};
     char script[] = "/tmp/convolved-bench-XXXXXX";
     struct text answer = {0};
@@ -259,16 +261,20 @@ int main(void)
     fclose(lua);
     bench_tiny(process, ours, bare_port, flask_port, script);
     unlink(script);
-    const struct text json = json_request(SIDE, KERNEL_SIDE, 0), npy = npy_request(SIDE, KERNEL_SIDE);
-    print_peers(&json, bench_large(process, ours, bare_port, "JSON", connection_post, json), flask_port);
-    bench_large(process, ours, bare_port, ".npy (goal: 2.5 times)", connection_exchange, npy);
-    free(json.bytes);
-    free(npy.bytes);
+    if (!only_tiny) {
+        const struct text json = json_request(SIDE, KERNEL_SIDE, 0), npy = npy_request(SIDE, KERNEL_SIDE);
+        print_peers(&json, bench_large(process, ours, bare_port, "JSON", connection_post, json), flask_port);
+        bench_large(process, ours, bare_port, ".npy (goal: 2.5 times)", connection_exchange, npy);
+        free(json.bytes);
+        free(npy.bytes);
+    }
     MHD_stop_daemon(bare);
     if (flask)
         flask_stop(flask);
     daemon_stop(process);
     free(answer.bytes);
+    if (only_tiny)
+        return 0;
 
     printf("\n%d x %d, float32, JSON: resident at most beyond idle, in sizes of input, kernel and output (goal: 2.5)\n",
            MEMORY_SIDE, MEMORY_SIDE);

@@ -156,7 +156,7 @@ static double request_ours(void)
         struct arena arena;
         arena_init(&arena, &budget);
         struct json_decoder *const decoder = json_decoder_create(&arena, &schema);
-        struct json_body *const body = decoder != NULL && json_decoder_feed(decoder, text, text_bytes, &error)
+        struct json_body *const body = decoder != NULL && json_decoder_feed_whole(decoder, text, text_bytes, &error)
                                            ? json_decoder_finish(decoder, &error)
                                            : NULL;
         for (unsigned m = 0; m < 2; m++) {

@@ -24,10 +24,10 @@ static const struct json_schema_member feed_members[] = {
 };
 static const struct json_schema feed_schema = {feed_members, sizeof feed_members / sizeof feed_members[0]};
 
-/* How a body is fed: 0 whole, 1 byte by byte, anything else in random pieces from that seed. */
-enum { FEED_WHOLE = 0, FEED_BYTES = 1 };
-static const uint64_t feed_ways[] = {FEED_WHOLE, FEED_BYTES, 2, 3, 4};
-enum { FEED_WAYS = 5 };
+/* How a body is fed: 0 whole, 1 byte by byte, whole and known to be so, anything else in random pieces from that seed. */
+enum { FEED_WHOLE = 0, FEED_BYTES = 1, FEED_KNOWN_WHOLE = 1000 };
+static const uint64_t feed_ways[] = {FEED_WHOLE, FEED_BYTES, FEED_KNOWN_WHOLE, 2, 3, 4};
+enum { FEED_WAYS = 6 };
 
 static inline uint64_t feed_random(uint64_t *state)
 {
@@ -50,10 +50,10 @@ struct feed {
 static inline size_t feed_piece_bytes(uint64_t way, uint64_t *state, size_t left)
 {
     const uint64_t draw = feed_random(state);
-    const size_t piece = way == FEED_WHOLE   ? left
-                         : way == FEED_BYTES ? 1
-                         : draw % 4 == 0     ? 1 + draw / 4 % 200
-                                             : 1 + draw / 4 % 12;
+    const size_t piece = way == FEED_WHOLE || way == FEED_KNOWN_WHOLE ? left
+                         : way == FEED_BYTES                          ? 1
+                         : draw % 4 == 0                              ? 1 + draw / 4 % 200
+                                                                      : 1 + draw / 4 % 12;
     return piece < left ? piece : left;
 }
 
@@ -67,7 +67,8 @@ static inline void feed_pieces(struct feed *feed, const char *text, size_t count
         const size_t piece = feed_piece_bytes(way, &state, count - at);
         char *copy = malloc(piece);
         memcpy(copy, text + at, piece);
-        going = json_decoder_feed(feed->decoder, copy, piece, &feed->error);
+        going = way == FEED_KNOWN_WHOLE ? json_decoder_feed_whole(feed->decoder, copy, piece, &feed->error)
+                                        : json_decoder_feed(feed->decoder, copy, piece, &feed->error);
         free(copy);
         at += piece;
     }

@@ -115,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)
         return 0;
-    const uint64_t ways[] = {FEED_WHOLE, data[0], FEED_BYTES};
+    const uint64_t ways[] = {FEED_WHOLE, data[0], FEED_BYTES, FEED_KNOWN_WHOLE};
     static const char *const sets[] = {"scalar", "auto"};
     const enum convolve_dtype dtype = data[1] % CONVOLVE_DTYPE_COUNT;
     const bool missing = data[1] & 0x80;
