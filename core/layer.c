@@ -12,7 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STAGE_PACK, STAGE_CONCLUDE, STAGE_MAKE, STAGE_SWEEP, STAGE_SLICE, STAGE_EMIT, STAGE_FOLD, STAGE_CHECK };
+enum {
+    STAGE_PACK,
+    STAGE_CONCLUDE,
+    STAGE_MAKE,
+    STAGE_SWEEP,
+    STAGE_SLICE,
+    STAGE_EMIT,
+    STAGE_FOLD,
+    STAGE_JOIN,
+    STAGE_CHECK
+};
 
 /* ---- Stages ----------------------------------------------------------------------------------------------------------- */
 
@@ -27,7 +37,7 @@ static unsigned layer_stage_count(const struct convolve_plan *plan)
     const struct layer_state *state = layer_state(plan);
     if (state->fft.used)
         return 3 + (unsigned)state->fft.slices + state->fold;
-    return sweeps(state) ? 4 + (unsigned)state->sweep.passes : state->fold ? 5 : 4;
+    return sweeps(state) ? 4 + (unsigned)state->sweep.passes : state->fold || state->planes.gathers ? 5 : 4;
 }
 
 static unsigned stage_of(const struct convolve_plan *plan, unsigned stage)
@@ -41,7 +51,7 @@ static unsigned stage_of(const struct convolve_plan *plan, unsigned stage)
         return stage < STAGE_MAKE + layer_state(plan)->fft.slices ? STAGE_SLICE : STAGE_FOLD;
     if (sweeps(layer_state(plan)))
         return stage + 2 == count ? STAGE_EMIT : STAGE_SWEEP;
-    return stage == STAGE_MAKE ? STAGE_MAKE : STAGE_FOLD;
+    return stage == STAGE_MAKE ? STAGE_MAKE : layer_state(plan)->planes.gathers ? STAGE_JOIN : STAGE_FOLD;
 }
 
 static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
@@ -52,9 +62,12 @@ static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
         return state->sweep.copy_tiles + state->sweep.pack_tiles + state->pack_tiles + state->scan_tiles +
                (state->winograd.m ? layer_winograd_scan_tiles(state) : 0);
     case STAGE_CONCLUDE:
+    case STAGE_JOIN:
         return 1;
     case STAGE_MAKE:
-        return state->plain ? state->plain_tiles : state->tile_count + state->winograd.units;
+        return state->plain         ? state->plain_tiles
+               : state->planes.used ? state->planes.tiles
+                                    : state->tile_count + state->winograd.units;
     case STAGE_SWEEP:
         return state->sweep.tiles;
     case STAGE_SLICE:
@@ -75,6 +88,12 @@ static void pack_tile(const struct convolve_plan *plan, const struct convolve_ru
         layer_winograd_pack(plan, run, tile);
 }
 
+/* The source is left to those units that look at it. */
+static size_t first_chunk(const struct layer_state *state)
+{
+    return state->planes.gathers ? state->source_chunks : 0;
+}
+
 static void prepare_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
 {
     const struct layer_state *state = layer_state(plan);
@@ -84,14 +103,15 @@ static void prepare_tile(const struct convolve_plan *plan, const struct convolve
     else if (tile - sweep < state->pack_tiles)
         pack_tile(plan, run, tile - sweep);
     else if (tile - sweep - state->pack_tiles < state->scan_tiles)
-        layer_scan_tile(plan, run, tile - sweep - state->pack_tiles);
+        layer_scan_tile(plan, run, first_chunk(state), tile - sweep - state->pack_tiles);
     else
         layer_winograd_scan(plan, run, tile - sweep - state->pack_tiles - state->scan_tiles);
 }
 
 static void conclude(const struct convolve_plan *plan, const struct convolve_run *run)
 {
-    layer_conclude(plan, run);
+    layer_begin(plan, run);
+    layer_conclude(plan, run, false);
     if (layer_state(plan)->winograd.m)
         layer_winograd_conclude(plan, run);
 }
@@ -118,11 +138,19 @@ static void layer_run_tile(const struct convolve_plan *plan, const struct convol
         prepare_tile(plan, run, tile);
         break;
     case STAGE_CONCLUDE:
-        conclude(plan, run);
+        if (state->planes.gathers)
+            layer_begin(plan, run);
+        else
+            conclude(plan, run);
+        break;
+    case STAGE_JOIN:
+        layer_conclude(plan, run, true);
         break;
     case STAGE_MAKE:
         if (state->plain)
             layer_plain_tile(plan, run, tile, false);
+        else if (state->planes.used)
+            layer_planes_tile(plan, run, tile, tile_scratch);
         else
             make_tile(plan, run, tile, tile_scratch);
         break;
@@ -170,7 +198,7 @@ static double layer_predict(const struct convolve_plan *plan, const struct convo
     if (state->fft.used)
         return NAN; /* filters by fft cannot tell */
     for (size_t tile = 0; tile < state->scan_tiles; tile++)
-        layer_scan_tile(plan, run, tile);
+        layer_scan_tile(plan, run, 0, tile);
     for (size_t tile = 0; state->winograd.m && tile < layer_winograd_scan_tiles(state); tile++)
         layer_winograd_scan(plan, run, tile);
     conclude(plan, run);
@@ -241,6 +269,7 @@ static bool choose_method(struct convolve_plan *plan, struct layer_state *state,
         plan->method = &layer_fft;
         return state->plain || layer_fft_derive(state);
     }
+    layer_planes_derive(state);
     return true;
 }
 

@@ -367,6 +367,8 @@ static bool direct_scratch(const struct layer_state *state, size_t *bytes)
 {
     if (state->sweep.by_lanes)
         return layer_lanes_scratch(state, bytes);
+    if (state->planes.used)
+        return layer_planes_scratch(state, bytes);
     if (state->geometry.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
         return state->plain || plan_size_add(bytes, state->sweep.segment * state->parts, sizeof(ptrdiff_t));
     return state->plain || (plan_size_add(bytes, state->tap_count, sizeof(ptrdiff_t)) &&

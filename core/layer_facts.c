@@ -16,7 +16,7 @@
 
 static size_t packed_values(const struct layer_state *state)
 {
-    return state->plain || state->sweep.by_lanes || state->fft.used ? 0 : state->weight_values;
+    return state->plain || state->sweep.by_lanes || state->fft.used || state->planes.used ? 0 : state->weight_values;
 }
 
 bool layer_scratch_size(const struct layer_state *state, size_t *bytes)
@@ -27,6 +27,7 @@ bool layer_scratch_size(const struct layer_state *state, size_t *bytes)
            plan_size_add(bytes, state->source_chunks, sizeof(struct layer_facts)) &&
            plan_size_add(bytes, state->weight_chunks, sizeof(struct layer_facts)) &&
            plan_size_add(bytes, state->bias_chunks, sizeof(struct layer_facts)) &&
+           plan_size_add(bytes, state->planes.tiles, sizeof(struct layer_facts)) &&
            plan_size_add(bytes, packed, state->parts * state->element_bytes) &&
            plan_size_add(bytes, state->target_values, state->parts * state->element_bytes) &&
            plan_size_add(bytes, state->sweep.copied, state->element_bytes) &&
@@ -42,6 +43,7 @@ struct layer_scratch layer_scratch_parts(const struct layer_state *state, void *
     parts.source = plan_scratch_take(&cursor, state->source_chunks, sizeof *parts.source);
     parts.weight = plan_scratch_take(&cursor, state->weight_chunks, sizeof *parts.weight);
     parts.bias = plan_scratch_take(&cursor, state->bias_chunks, sizeof *parts.bias);
+    parts.gathered = plan_scratch_take(&cursor, state->planes.tiles, sizeof *parts.gathered);
     parts.packed = plan_scratch_take(&cursor, packed_values(state), state->parts * state->element_bytes);
     parts.target = plan_scratch_take(&cursor, state->target_values, state->parts * state->element_bytes);
     parts.copied = plan_scratch_take(&cursor, state->sweep.copied, state->element_bytes);
@@ -83,12 +85,13 @@ static struct layer_facts scan_chunk(const struct convolve_plan *plan, const voi
         .largest = facts.largest, .integer = integer, .fractional = facts.fractional, .nonfinite = facts.nonfinite};
 }
 
-void layer_scan_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
+void layer_scan_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t first, size_t tile)
 {
     const struct layer_state *state = layer_state(plan);
     const struct layer_scratch scratch = layer_scratch_parts(state, run->scratch);
     const size_t all = state->source_chunks + state->weight_chunks + state->bias_chunks;
-    for (size_t i = tile * 16; i < all && i < tile * 16 + 16; i++) {
+    first += tile * 16;
+    for (size_t i = first; i < all && i < first + 16; i++) {
         size_t chunk = i;
         if (chunk < state->source_chunks) {
             scratch.source[chunk] = scan_chunk(plan, layer_source(state, run), state->source_values, chunk);
@@ -125,15 +128,20 @@ static double bound_of(const struct layer_state *state, double steps, double abs
     return bound < DBL_MAX ? bound : DBL_MAX;
 }
 
-void layer_conclude(const struct convolve_plan *plan, const struct convolve_run *run)
+void layer_begin(const struct convolve_plan *plan, const struct convolve_run *run)
+{
+    *layer_scratch_parts(layer_state(plan), run->scratch).findings =
+        (struct layer_findings){.first_nonfinite = UINT64_MAX};
+}
+
+void layer_conclude(const struct convolve_plan *plan, const struct convolve_run *run, bool gathered)
 {
     const struct layer_state *state = layer_state(plan);
     const struct layer_scratch scratch = layer_scratch_parts(state, run->scratch);
     struct layer_findings *const found = scratch.findings;
-    *found = (struct layer_findings){.source = join(scratch.source, state->source_chunks),
-                                     .weight = join(scratch.weight, state->weight_chunks),
-                                     .bias = join(scratch.bias, state->bias_chunks),
-                                     .first_nonfinite = UINT64_MAX};
+    found->source = gathered ? join(scratch.gathered, state->planes.tiles) : join(scratch.source, state->source_chunks);
+    found->weight = join(scratch.weight, state->weight_chunks);
+    found->bias = join(scratch.bias, state->bias_chunks);
     const double terms = (double)state->geometry.terms * state->parts * (double)state->fold_most;
     if (state->element == LAYER_U64) {
         const double sum = terms * (double)found->source.integer * (double)found->weight.integer;

@@ -79,6 +79,16 @@ struct layer_fft {
     struct convolve_plan *plan; /* the filter's */
 };
 
+/* How layers of small groups are cut up (layer_planes.c). Lengths of copies are in elements. */
+struct layer_planes {
+    bool used;
+    bool gathers; /* units look at all values of the source */
+    size_t high, wide, bands, strips; /* rows and places of a unit; units along y and x */
+    size_t units, units_per_tile, tiles;
+    size_t row, slot, plane, copy; /* of a row, of its even cells (0: not split), of a channel, of all */
+    size_t origin; /* where the first cell is */
+};
+
 /* What winograd knows of an item's values. */
 struct layer_item {
     bool direct; /* is made by `direct` */
@@ -113,6 +123,7 @@ struct layer_state {
     struct layer_sweep sweep; /* of backward_weight */
     struct layer_winograd winograd;
     struct layer_fft fft;
+    struct layer_planes planes;
     size_t fold_most; /* cells that may stand for one element */
 };
 
@@ -135,6 +146,7 @@ struct layer_findings {
 struct layer_scratch {
     struct layer_findings *findings;
     struct layer_facts *source, *weight, *bias;
+    struct layer_facts *gathered; /* of the source, by tiles of planes */
     void *packed; /* of backward_weight: grad_output */
     void *target; /* of fold; of backward_weight the sums, before they are brought into order */
     void *copied; /* of backward_weight: the input, channels last, with its padding */
@@ -148,6 +160,7 @@ enum {
     LAYER_CHUNK = 1 << 14,
     LAYER_PHASES_MAX = 1 << 12,
     LAYER_ROWS_MOST = 2, /* of a group, that filters' blocks make */
+    LAYER_PLANES_MOST = 8, /* channels of either side of a group that is made in planes */
 };
 
 static inline const struct layer_state *layer_state(const struct convolve_plan *plan)
@@ -213,6 +226,12 @@ bool layer_rows_suit(const struct layer_state *state);
 bool layer_rows_scratch(const struct layer_state *state, size_t *bytes);
 void layer_make_by_rows(const struct layer_unit *unit, const void *packed, void *scratch);
 
+/* ---- layer_planes.c: small groups. Decides whether state->planes is used. ---- */
+void layer_planes_derive(struct layer_state *state);
+bool layer_planes_scratch(const struct layer_state *state, size_t *bytes);
+void layer_planes_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile,
+                       void *tile_scratch);
+
 /* ---- layer_weight.c: backward_weight where it is not plain. False where a size cannot be counted. ---- */
 bool layer_sweep_derive(struct layer_state *state);
 void layer_sweep_prepare(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
@@ -232,8 +251,12 @@ void layer_move_row(const struct layer_state *state, unsigned char *to, const un
                     size_t pitch);
 
 /* ---- layer_facts.c ---- */
-void layer_scan_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
-void layer_conclude(const struct convolve_plan *plan, const struct convolve_run *run);
+/* Chunks of values, which are counted through the source, the weight and the bias, from `first` on: a tile of them. */
+void layer_scan_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t first, size_t tile);
+/* Nothing found. */
+void layer_begin(const struct convolve_plan *plan, const struct convolve_run *run);
+/* From what was looked at; `gathered`: of the source by planes. */
+void layer_conclude(const struct convolve_plan *plan, const struct convolve_run *run, bool gathered);
 void layer_look_at(const struct convolve_plan *plan, const struct convolve_run *run, size_t index, size_t count);
 /* Outputs of a plain tile: made by the definition; or, where `check`, judged by it. */
 void layer_plain_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile, bool check);

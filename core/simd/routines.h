@@ -76,6 +76,32 @@ struct simd_lanes {
 };
 enum { SIMD_LANES_f32 = 16, SIMD_LANES_f64 = 8 };
 
+/* Planes of a layer whose groups are small, from a copy of its input with the padding. Output row r, place x of filter f:
+ *
+ *     acc = +0
+ *     for c in 0 .. channels-1, t in 0 .. taps-1:
+ *         acc = fma(input[c*channel_pitch + r*input_pitch + offsets[t] + x],
+ *                   weights[f*filter_pitch + c*weight_pitch + t], acc)
+ *     output[f*plane_pitch + r*output_pitch + x] = bias ? acc + bias[f] : acc
+ *
+ * Everything counts elements. Rows are read in whole vectors of at most 64 bytes: the input has room for that. The output
+ * overlaps no input. The routine returns whether all outputs are finite. */
+struct simd_plane {
+    const void *input;
+    size_t channels, channel_pitch;
+    ptrdiff_t input_pitch;
+    const ptrdiff_t *offsets;
+    size_t taps;
+    size_t
+        side; /* not 0: offsets[t*side + k] is offsets[0] + t*input_pitch + k*(offsets[1] - offsets[0]), taps side^2 */
+    const void *weights, *bias;
+    size_t weight_pitch, filter_pitch;
+    void *output;
+    ptrdiff_t output_pitch;
+    size_t plane_pitch;
+    size_t filters, rows, count;
+};
+
 /* A transform of `length` elements as a chain of steps, each of a radix 2, 3, 4 or 5 over blocks of `span` elements.
  * `turns` has, for each j from 1 to span/radix - 1, e^(-2 pi i j q / span) for q = 1 .. radix-1, real and imaginary part. */
 enum { SIMD_FFT_STEPS_MAX = 40 };
@@ -153,6 +179,16 @@ struct simd_fft_facts {
     /* see struct simd_lanes */                                                                                         \
     X(void, lanes_f32, (const struct simd_lanes *lanes))                                                                \
     X(void, lanes_f64, (const struct simd_lanes *lanes))                                                                \
+    /* see struct simd_plane */                                                                                         \
+    X(bool, plane_f32, (const struct simd_plane *plane))                                                                \
+    X(bool, plane_f64, (const struct simd_plane *plane))                                                                \
+    /* copies rows of `count` values and looks at them as scan does; with `odd` each second value goes there */         \
+    X(void, plane_copy_f32,                                                                                             \
+      (struct simd_facts * facts, float *out, float *odd, size_t out_pitch, const float *in, size_t in_pitch,           \
+       size_t rows, size_t count))                                                                                      \
+    X(void, plane_copy_f64,                                                                                             \
+      (struct simd_facts * facts, double *out, double *odd, size_t out_pitch, const double *in, size_t in_pitch,        \
+       size_t rows, size_t count))                                                                                      \
     /* see struct simd_block; u64 wraps around */                                                                       \
     X(void, block_f32, (const struct simd_block *block))                                                                \
     X(void, block_f64, (const struct simd_block *block))                                                                \

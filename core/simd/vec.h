@@ -308,6 +308,36 @@ VEC_PART(uint64_t, u64)
 #endif
 #endif
 
+/* Every second lane of a, then of b: the first and so on, the second and so on. */
+#if defined VEC_SCALAR
+#define even_f32(a, b) (a)
+#define even_f64(a, b) (a)
+#define odd_f32(a, b)  (b)
+#define odd_f64(a, b)  (b)
+#else
+#define VEC_EACH_2(a, b, s) __builtin_shufflevector(a, b, s, (s) + 2)
+#define VEC_EACH_4(a, b, s) __builtin_shufflevector(a, b, s, (s) + 2, (s) + 4, (s) + 6)
+#define VEC_EACH_8(a, b, s)                                                                                            \
+    __builtin_shufflevector(a, b, s, (s) + 2, (s) + 4, (s) + 6, (s) + 8, (s) + 10, (s) + 12, (s) + 14)
+#define VEC_EACH_16(a, b, s)                                                                                           \
+    __builtin_shufflevector(a, b, s, (s) + 2, (s) + 4, (s) + 6, (s) + 8, (s) + 10, (s) + 12, (s) + 14, (s) + 16,       \
+                            (s) + 18, (s) + 20, (s) + 22, (s) + 24, (s) + 26, (s) + 28, (s) + 30)
+#if VEC_BYTES == 64
+#define VEC_EACH_f32 VEC_EACH_16
+#define VEC_EACH_f64 VEC_EACH_8
+#elif VEC_BYTES == 32
+#define VEC_EACH_f32 VEC_EACH_8
+#define VEC_EACH_f64 VEC_EACH_4
+#else
+#define VEC_EACH_f32 VEC_EACH_4
+#define VEC_EACH_f64 VEC_EACH_2
+#endif
+#define even_f32(a, b) VEC_EACH_f32(a, b, 0)
+#define even_f64(a, b) VEC_EACH_f64(a, b, 0)
+#define odd_f32(a, b)  VEC_EACH_f32(a, b, 1)
+#define odd_f64(a, b)  VEC_EACH_f64(a, b, 1)
+#endif
+
 /* Everywhere alike, being one multiplication and one addition modulo 2^64. */
 VEC_INLINE vec_u64 fma_u64(vec_u64 a, vec_u64 b, vec_u64 c)
 {

@@ -219,6 +219,8 @@ CHECK_BLOCK(uint64_t, u64)
 CHECK_SCAN(float, f32, __builtin_nanf(""), 1e-45f)
 CHECK_SCAN(double, f64, __builtin_nan(""), 5e-324)
 
+#include "tests/simd/check_planes.h" /* their copies are scans too */
+
 static void check_largest_i64(const struct simd_routines *scalar, const struct simd_routines *set)
 {
     for (size_t count = 1; count <= COUNT_MAX; count++) {
