@@ -122,7 +122,7 @@ void compression_apply(struct response *response, struct request *request)
     const bool is_npy = response->content_type != NULL && strcmp(response->content_type, "application/x-npy") == 0;
     if (!response->has_stream && response->body_bytes < PACKED_BYTES_MIN)
         return;
-    response_header(response, "Vary", "Accept-Encoding");
+    response->varies |= VARIES_ACCEPT_ENCODING;
     if (!media_asks_gzip(request) || (is_npy && !shrinks(response, request)))
         return;
     const bool at_once =

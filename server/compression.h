@@ -7,7 +7,7 @@
 struct request;
 struct response;
 
-/* Packs a finished response, or leaves it as it is; adds Content-Encoding and Vary. Where memory is short it stays as it is. */
+/* Packs a finished response, or leaves it as it is; adds Content-Encoding and what it varies by. Where memory is short it stays as it is. */
 void compression_apply(struct response *response, struct request *request);
 
 #endif

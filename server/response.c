@@ -82,7 +82,7 @@ static void add_cors(struct response *response, struct request *request)
     if (config->cors_origins.count == 0)
         return;
     if (origin == NULL || strcmp(origin, "*") != 0)
-        response_header(response, "Vary", "Origin");
+        response->varies |= VARIES_ORIGIN;
     if (origin == NULL)
         return;
     response_header(response, "Access-Control-Allow-Origin", origin);
@@ -118,12 +118,29 @@ void response_number(struct response *response, struct request *request, const c
     response_header(response, name, text);
 }
 
+/* One header, since not every cache joins several. */
+static void add_vary(struct response *response)
+{
+    static const char *const names[] = {NULL,
+                                        "Accept",
+                                        "Accept-Encoding",
+                                        "Accept, Accept-Encoding",
+                                        "Origin",
+                                        "Accept, Origin",
+                                        "Accept-Encoding, Origin",
+                                        "Accept, Accept-Encoding, Origin"};
+    response_header(response, "Vary", names[response->varies]);
+}
+
 void response_finish(struct response *response, struct request *request, bool is_compute)
 {
     if (response->content_type != NULL)
         response_header(response, "Content-Type", response->content_type);
     response_header(response, "X-Request-Id", request->id);
-    if (is_compute)
+    if (is_compute) {
         add_timing(response, request);
+        response->varies |= VARIES_ACCEPT; /* JSON or .npy, or neither */
+    }
     add_cors(response, request);
+    add_vary(response);
 }

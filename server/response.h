@@ -20,6 +20,8 @@ struct response_stream {
     void *context; /* lives in the request's arena */
 };
 
+enum response_varies { VARIES_ACCEPT = 1, VARIES_ACCEPT_ENCODING = 2, VARIES_ORIGIN = 4 };
+
 struct response {
     unsigned status;
     const char *content_type; /* a constant */
@@ -33,6 +35,7 @@ struct response {
         const char *name, *value;
     } headers[24]; /* values live with the arena; response_finish adds the usual ones */
     unsigned header_count;
+    unsigned varies; /* enum response_varies: the request headers that it was chosen by */
     bool close; /* close the connection after it */
 };
 
@@ -51,7 +54,7 @@ void response_options(struct response *response, struct request *request, const 
 void response_number(struct response *response, struct request *request, const char *name, const char *before,
                      uint64_t number, const char *after);
 
-/* Adds what every answer has: X-Request-Id, Content-Type, Server-Timing on compute paths, CORS. */
+/* Adds what every answer has: X-Request-Id, Content-Type, Server-Timing on compute paths, CORS, Vary. */
 void response_finish(struct response *response, struct request *request, bool is_compute);
 
 #endif

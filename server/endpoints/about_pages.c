@@ -110,7 +110,7 @@ static enum endpoint_answer answer_problem(struct request *request, struct respo
         write_problem_text(&text, problem);
     if (!text_answer(&text, request, response, wants_html ? html : "text/plain; charset=utf-8", error))
         return ENDPOINT_FAILED;
-    response_header(response, "Vary", "Accept");
+    response->varies |= VARIES_ACCEPT;
     if (wants_html)
         response_header(response, "Content-Security-Policy", policy);
     return ENDPOINT_ANSWERED;

@@ -189,8 +189,9 @@ static void answers(void **state)
         check_text(name, "Content-Type", header_of(&answer, "Content-Type"), header_of(&plain, "Content-Type"));
         if (!cases[i].pays)
             continue;
-        check_text(name, "Vary", header_of(&answer, "Vary"), "Accept-Encoding");
-        check_text(name, "Vary of the plain one", header_of(&plain, "Vary"), "Accept-Encoding");
+        const char *varies = cases[i].body ? "Accept, Accept-Encoding" : "Accept-Encoding";
+        check_text(name, "Vary", header_of(&answer, "Vary"), varies);
+        check_text(name, "Vary of the plain one", header_of(&plain, "Vary"), varies);
         size_t count;
         const char *text = unpacked(name, &answer, &count);
         if (text && (count != plain.body_bytes || memcmp(text, plain.body, count) != 0))

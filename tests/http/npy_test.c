@@ -271,6 +271,7 @@ static void accept(void **state)
             check_text(cases[i].accept, "Content-Type", header_of(&answer, "Content-Type"), cases[i].type);
         else
             check_problem_in(cases[i].accept, &answer, 406, "not-acceptable", NULL, NO_OFFSET, "application/x-npy");
+        check_text(cases[i].accept, "Vary", header_of(&answer, "Vary"), "Accept");
     }
     const char *const headers[] = {"Accept: application/x-npy", NULL};
     struct call call = {.path = "/v1/convolve", .body = json("{'input':[1,2],'kernel':[3]}"), .headers = headers};
