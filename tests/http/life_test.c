@@ -97,6 +97,8 @@ static void a_hang_up_frees_the_work(void **state)
             count = metric_of(child, "convolved_cancelled_total");
         }
         check_number(name, "convolved_cancelled_total", (long long)count, (long long)before + 1);
+        if (count <= before)
+            complain(name, "the log: %s", child_log(child));
         if (half)
             close(fd);
         double start = now_ms();
