@@ -15,8 +15,9 @@
 /* ---- Certificates ------------------------------------------------------------------------------------------------ */
 
 /* What handshakes show, and before it what they showed: an old one may be in use by a handshake that has begun, so all stay until
- * the end. Renewals are rare, and one is some kilobytes. */
+ * the end. Renewals are rare, and one is some kilobytes; reloads that renew nothing may be many, and keep none. */
 static struct certificate {
+    uint8_t sums[2][TLS_SHA256_BYTES]; /* of both files: equal ones are the same certificate */
     gnutls_pcert_st *chain;
     unsigned count;
     gnutls_privkey_t key;
@@ -84,6 +85,9 @@ static struct certificate *certificate_read(const char *chain_path, const char *
         result = read_key(certificate, &key);
     if (result >= 0)
         result = match(&chain, &key);
+    if (result >= 0 && (!tls_sha256(certificate->sums[0], chain.data, chain.size) ||
+                        !tls_sha256(certificate->sums[1], key.data, key.size)))
+        result = GNUTLS_E_HASH_FAILED;
     if (key.data != NULL) {
         gnutls_memset(key.data, 0, key.size);
         gnutls_free(key.data);
@@ -111,7 +115,12 @@ bool tls_show_files(const char *certificate, const char *key, char *reason, size
     struct certificate *fresh = certificate_read(certificate, key, &key_at_fault, reason, reason_bytes);
     if (fresh == NULL)
         return false;
-    fresh->older = atomic_load_explicit(&newest, memory_order_relaxed); /* only one thread renews */
+    struct certificate *shown = atomic_load_explicit(&newest, memory_order_relaxed); /* only one thread renews */
+    if (shown != NULL && memcmp(shown->sums, fresh->sums, sizeof fresh->sums) == 0) {
+        certificate_free(fresh);
+        return true;
+    }
+    fresh->older = shown;
     atomic_store_explicit(&newest, fresh, memory_order_release);
     return true;
 }

@@ -331,6 +331,7 @@ static void rate_limits(void **state)
     (void)state;
     struct child *child = child_start(LIST("--rate-limit-per-second", "2"), NULL, NULL);
     int refused = 0;
+    const double start = now_ms();
     for (int i = 0; i < 12; i++) {
         struct answer answer = http_post(child, "/v1/convolve", "{'input':[1],'kernel':[2]}");
         check_text("any", "RateLimit-Policy", header_of(&answer, "RateLimit-Policy"), "\"default\";q=2;w=1");
@@ -345,8 +346,10 @@ static void rate_limits(void **state)
             check_text("beyond", "Retry-After", after, "1 or more");
         check_number("what computes nothing", "status", http_get(child, "/v1/info").status, 200);
     }
-    if (refused == 0 && slowness() == 1)
-        complain("12 requests at once, 2 a second", "none was refused");
+    const int served_most = 3 + (int)(2 * (now_ms() - start) / 1000);
+    if (12 - refused > served_most)
+        complain("12 requests at once, 2 a second", "%d were served, at most %d should have been", 12 - refused,
+                 served_most);
     check_number("rate", "exit status", child_stop(child), 0);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* HTTPS: which versions and key exchanges are spoken, what is said about bad files, and certificates that change under load. */
+#include "tests/http/beside.h"
 #include "tests/http/tls.h"
 
 #include <pthread.h>
@@ -272,13 +273,30 @@ static void certificates_change_under_load(void **state)
     check_number("reload", "exit status", child_stop(child), 0);
 }
 
+/* Whoever tells the daemon every minute to look at its certificate does not make it grow: the same files are the same one. */
+static void reloads_that_renew_nothing(void **state)
+{
+    (void)state;
+    enum { RELOADS = 400 };
+    const struct credentials credentials = credentials_make(1, true);
+    const struct daemon_files files = files_of(&credentials);
+    struct child *child = start(&files);
+    struct held before = {0};
+    for (int i = 0; i < 2 * RELOADS; i++) {
+        kill(child->pid, SIGHUP);
+        check_number("after a reload", "serial", serial_of_newcomer(child), 1); /* and so reloads do not become one */
+        if (i == RELOADS)
+            before = held_by(child);
+    }
+    check_given_back("reloads", child, before, 1 << 10);
+    check_number("reloads", "exit status", child_stop(child), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HTTP_TEST(versions_and_key_exchanges),
-        HTTP_TEST(strangers_to_tls),
-        HTTP_TEST(bad_files),
-        HTTP_TEST(certificates_change_under_load),
+        HTTP_TEST(versions_and_key_exchanges),     HTTP_TEST(strangers_to_tls),           HTTP_TEST(bad_files),
+        HTTP_TEST(certificates_change_under_load), HTTP_TEST(reloads_that_renew_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
