@@ -121,14 +121,9 @@ void response_number(struct response *response, struct request *request, const c
 /* One header, since not every cache joins several. */
 static void add_vary(struct response *response)
 {
-    static const char *const names[] = {NULL,
-                                        "Accept",
-                                        "Accept-Encoding",
-                                        "Accept, Accept-Encoding",
-                                        "Origin",
-                                        "Accept, Origin",
-                                        "Accept-Encoding, Origin",
-                                        "Accept, Accept-Encoding, Origin"};
+    static const char *const names[] = {
+        NULL,     "Accept",         "Accept-Encoding",         "Accept, Accept-Encoding",
+        "Origin", "Accept, Origin", "Accept-Encoding, Origin", "Accept, Accept-Encoding, Origin"};
     response_header(response, "Vary", names[response->varies]);
 }
 
