@@ -337,7 +337,7 @@ static bool compare_floats(struct search *search)
         if (missing > tolerance)
             return false;
     } while (next_tap(slice, tap, &element));
-    search->factors->missing = (double)missing * (1 + 0x1p-40) + DBL_TRUE_MIN;
+    search->factors->missing = missing * (1 + 0x1p-40L);
     return true;
 }
 

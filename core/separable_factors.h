@@ -31,7 +31,7 @@ struct factors {
     void *real[CONVOLVE_RANK_MAX], *imag[CONVOLVE_RANK_MAX];
     bool complex[CONVOLVE_RANK_MAX]; /* false: imag is all zeros */
     double sum[CONVOLVE_RANK_MAX]; /* at least the sum of |real| + |imag| */
-    double missing; /* at least the sum of |kernel - product of factors|, real and imaginary parts alike */
+    long double missing; /* at least the sum of |kernel - product of factors|, real and imaginary parts alike */
     double kernel_sum; /* of |kernel|, likewise */
 };
 
