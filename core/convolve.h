@@ -202,6 +202,9 @@ bool convolve_draft_derive(struct convolve_draft *draft, struct convolve_cost *c
 bool convolve_draft_plan(struct convolve_plan **plan, struct convolve_draft *draft, const void *kernel,
                          struct convolve_error *error);
 
+/* Whether its plan would be the same for every kernel of the shape, whose values may then change from run to run. */
+bool convolve_draft_suits_every_kernel(const struct convolve_draft *draft);
+
 const struct convolve_shape *convolve_plan_output(const struct convolve_plan *plan);
 enum convolve_method convolve_plan_method(const struct convolve_plan *plan);
 size_t convolve_plan_scratch_bytes(const struct convolve_plan *plan); /* shared by all threads of one run */

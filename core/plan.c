@@ -170,6 +170,11 @@ bool convolve_draft_plan(struct convolve_plan **plan, struct convolve_draft *dra
     return true;
 }
 
+bool convolve_draft_suits_every_kernel(const struct convolve_draft *draft)
+{
+    return draft->plan.method == &direct_method && !draft->may_separate;
+}
+
 bool convolve_plan_create(struct convolve_plan **plan, const struct convolve_spec *spec, const void *kernel,
                           struct convolve_error *error)
 {

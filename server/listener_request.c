@@ -110,6 +110,7 @@ static void *request_begins(void *context, const char *target, struct MHD_Connec
     connection->since_ns = now;
     connection->id[0] = '\0';
     exchange->request.began_ns = connection->began_ns;
+    exchange->request.lap_ns = now;
     pthread_mutex_unlock(&connection->lock);
     return exchange;
 }
@@ -207,8 +208,9 @@ static bool note_headers(struct exchange *exchange)
 static bool note_body(struct exchange *exchange)
 {
     struct connection *connection = exchange->connection;
+    exchange->request.lap_ns = clock_now_ns();
     pthread_mutex_lock(&connection->lock);
-    connection->since_ns = clock_now_ns();
+    connection->since_ns = exchange->request.lap_ns;
     const bool open = !connection->cut;
     pthread_mutex_unlock(&connection->lock);
     return open;
@@ -384,7 +386,10 @@ static enum MHD_Result body_whole(struct exchange *exchange)
     struct request *request = &exchange->request;
     const struct config *config = atomic_load_explicit(&request->daemon->config, memory_order_acquire);
 
-    request->received_ns = clock_now_ns();
+    /* An announced end comes with the last piece, whose reading has just ended. */
+    if (!exchange->framing.has_length || exchange->framing.length == 0)
+        request->lap_ns = clock_now_ns();
+    request->received_ns = request->lap_ns;
     request->deadline_ns = request->received_ns + config->request_timeout_ms * 1000000;
     if (exchange->failed || !exchange_feed_end(exchange))
         return as_result(exchange_send_problem(exchange));

@@ -53,12 +53,14 @@ static struct MHD_Response *make_body(struct exchange *exchange)
 }
 
 /* Tells the clock that an answer begins. False: the connection was closed meanwhile. */
-static bool begin_sending(struct connection *connection)
+static bool begin_sending(const struct exchange *exchange)
 {
+    struct connection *connection = exchange->connection;
+    const uint64_t now = exchange->submitted ? clock_now_ns() : exchange->request.lap_ns;
     pthread_mutex_lock(&connection->lock);
     const bool open = !connection->cut;
     connection->phase = PHASE_SENDING;
-    connection->since_ns = clock_now_ns();
+    connection->since_ns = now;
     connection->answered = true;
     connection->job = NULL;
     pthread_mutex_unlock(&connection->lock);
@@ -112,7 +114,7 @@ bool exchange_send(struct exchange *exchange)
     response_finish(&exchange->response, request, is_compute);
     if (exchange->close)
         read_on_afterwards(exchange->connection);
-    const bool queued = begin_sending(exchange->connection) && queue(exchange, made);
+    const bool queued = begin_sending(exchange) && queue(exchange, made);
     MHD_destroy_response(made);
     return queued;
 }

@@ -60,7 +60,7 @@ void pool_set_queue_depth(struct pool *pool, size_t queue_depth);
 size_t pool_queued(const struct pool *pool);
 
 /* Runs a tiny job on the calling thread from start to end, with the calling thread's own scratch. Same code path, no queue.
- * `done` is not called. Returns how it ended. */
+ * `done` is not called. The caller sets `submitted_ns` to now. Returns how it ended. */
 enum job_end pool_run_here(struct pool *pool, struct job *job);
 
 void job_cancel(struct job *job); /* at any time, from any thread, until `done` */

@@ -20,6 +20,13 @@ uint64_t clock_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+uint64_t request_lap_ns(struct request *request)
+{
+    const uint64_t before = request->lap_ns;
+    request->lap_ns = clock_now_ns();
+    return request->lap_ns - before;
+}
+
 /* Most names differ in their first letter. */
 static bool is_named(const struct request_field *field, const char *name)
 {

@@ -41,6 +41,7 @@ struct request {
 
     uint64_t began_ns, received_ns, ended_ns; /* CLOCK_MONOTONIC: first byte known, last byte of the body, answer out */
     uint64_t decode_ns, compute_ns, queue_ns, encode_ns; /* spent in each phase so far */
+    uint64_t lap_ns; /* when the clock was last looked at by the thread that has the request */
     uint64_t deadline_ns; /* from request_timeout_ms; an endpoint may bring it forward (timeout_ms) */
     uint64_t retry_after_s; /* with rate-limited; 0 counts as 1 */
     unsigned status; /* of the answer, once there is one */
@@ -66,5 +67,8 @@ void request_identify(struct request *request);
 void request_make_id(char *out, size_t bytes); /* one of our own, unique among daemons */
 
 uint64_t clock_now_ns(void); /* CLOCK_MONOTONIC */
+
+/* The time since the last lap ended, which ends another: one look at the clock where two phases meet. */
+uint64_t request_lap_ns(struct request *request);
 
 #endif

@@ -13,6 +13,7 @@
 #include "server/daemon.h"
 #include "server/endpoints/answer_npy.h"
 #include "server/endpoints/inputs.h"
+#include "server/endpoints/kept_plan.h"
 #include "server/metrics.h"
 #include "server/pool.h"
 #include "server/request.h"
@@ -82,10 +83,9 @@ bool computation_begin(struct request *request, const struct computation_operati
 bool computation_feed(struct request *request, const char *bytes, size_t count, struct convolve_error *error)
 {
     struct computation *state = request->state;
-    const uint64_t since = clock_now_ns();
     const bool fine = state->input->feed(request, state->reader, bytes, count, error);
 
-    request->decode_ns += clock_now_ns() - since;
+    request->decode_ns += request_lap_ns(request);
     return fine;
 }
 
@@ -94,7 +94,7 @@ void computation_release(struct request *request)
     struct computation *state = request->state;
 
     if (state)
-        convolve_plan_destroy(state->plan);
+        convolve_plan_destroy(state->made);
 }
 
 /* Brings the deadline forward to what `timeout_ms` says. */
@@ -164,15 +164,35 @@ static bool make_plan(struct request *request, struct convolve_error *error)
 
     if (state->options.plan)
         return state->operation->predict(request, &state->error_bound, error);
-    return convolve_draft_plan(&state->plan, state->draft, state->run.kernel, error) && take_memory(request, error);
+    if (!state->plan && !convolve_draft_plan(&state->made, state->draft, state->run.kernel, error))
+        return false;
+    if (!state->plan)
+        state->plan = state->made;
+    return take_memory(request, error);
 }
 
-/* From the members to what they cost, which admits them or not. */
-static bool check_cost(struct request *request, struct convolve_error *error)
+/* Whether this thread keeps the plan, which only a request that is run here from start to end may use. */
+static bool find_kept_plan(struct request *request)
+{
+    struct computation *state = request->state;
+    struct kept_plan kept;
+
+    if (!state->operation->spec || state->options.plan ||
+        !kept_plan_find(&kept, state->operation->spec(request), request->daemon->threads))
+        return false;
+    state->plan = kept.plan;
+    state->cost = *kept.cost;
+    return true;
+}
+
+/* From the members to what they cost, which admits them or not. `here`: on the thread that would run it if it is tiny. */
+static bool check_cost(struct request *request, bool here, struct convolve_error *error)
 {
     struct computation *state = request->state;
 
     set_deadline(request);
+    if (here && find_kept_plan(request))
+        return admission_check(request, &state->cost, error);
     state->draft = arena_alloc(&request->arena, convolve_draft_bytes());
     if (!state->draft)
         return admission_fail_memory(request, error);
@@ -184,16 +204,17 @@ static bool check_cost(struct request *request, struct convolve_error *error)
 static void begin_job(struct request *request, struct job *job)
 {
     struct computation *state = request->state;
-    const uint64_t since = clock_now_ns();
 
     if (!state->is_read) {
-        state->failed = !read_body(request, &request->error) || !check_cost(request, &request->error);
+        const uint64_t since = clock_now_ns();
+        state->failed = !read_body(request, &request->error) || !check_cost(request, false, &request->error);
         request->decode_ns += clock_now_ns() - since;
         atomic_store_explicit(&job->deadline_ns, request->deadline_ns, memory_order_relaxed);
         job->work = state->cost.multiply_adds;
     }
+    const bool is_kept = state->plan != NULL; /* then there is nothing to make */
     state->failed = state->failed || !make_plan(request, &request->error);
-    state->began_ns = clock_now_ns();
+    state->began_ns = is_kept ? job->started_ns : clock_now_ns();
     if (state->failed || state->options.plan)
         return;
     job->stage_count = 1 + convolve_plan_stage_count(state->plan);
@@ -235,6 +256,7 @@ static enum endpoint_answer defer(struct request *request)
 static enum endpoint_answer run_here(struct request *request, struct response *response, struct convolve_error *error)
 {
     defer(request);
+    request->job.submitted_ns = request->lap_ns;
     switch (pool_run_here(request->daemon->pool, &request->job)) {
     case JOB_COMPLETE:
         return computation_complete(request, response, error) ? ENDPOINT_ANSWERED : ENDPOINT_FAILED;
@@ -250,10 +272,9 @@ static enum endpoint_answer run_here(struct request *request, struct response *r
 enum endpoint_answer computation_run(struct request *request, struct response *response, struct convolve_error *error)
 {
     struct computation *state = request->state;
-    const uint64_t since = clock_now_ns();
-    const bool admitted = check_cost(request, error);
+    const bool admitted = check_cost(request, true, error);
 
-    request->decode_ns += clock_now_ns() - since;
+    request->decode_ns += request_lap_ns(request);
     if (!admitted)
         return ENDPOINT_FAILED;
     state->is_read = true;
@@ -265,11 +286,10 @@ enum endpoint_answer computation_answer(struct request *request, struct response
 {
     if (request->body_bytes > INLINE_BODY_BYTES || request->media.gzip)
         return defer(request);
-    const uint64_t since = clock_now_ns();
-    const bool read = read_body(request, error);
-
-    request->decode_ns += clock_now_ns() - since;
-    return read ? computation_run(request, response, error) : ENDPOINT_FAILED;
+    if (read_body(request, error))
+        return computation_run(request, response, error);
+    request->decode_ns += request_lap_ns(request);
+    return ENDPOINT_FAILED;
 }
 
 /* ---- The answer ---- */
@@ -318,7 +338,6 @@ bool computation_complete(struct request *request, struct response *response, st
         return answer_write_plan(request, response, &state->cost, state->error_bound, error);
     if (!finish(request, &outcome, error))
         return false;
-    const uint64_t since = clock_now_ns();
     struct answer answer = {
         .values = state->run.output,
         .dtype = state->cost.dtype,
@@ -331,6 +350,7 @@ bool computation_complete(struct request *request, struct response *response, st
         state->operation->describe(request, &answer);
     const bool written = state->output->write(request, response, &answer, error);
 
-    request->encode_ns += clock_now_ns() - since;
+    request->lap_ns = request->job.ended_ns; /* just now, on this thread */
+    request->encode_ns += request_lap_ns(request);
     return written;
 }

@@ -44,6 +44,8 @@ struct computation_operation {
     bool (*read)(struct request *request, const struct json_body *body, struct convolve_error *error);
     /* The draft of the plan, and the cost. */
     bool (*derive)(struct request *request, struct convolve_error *error);
+    /* What the plan is made from, where a thread may keep plans of it (kept_plan.h). May be NULL. */
+    const struct convolve_spec *(*spec)(const struct request *request);
     /* The bound that the values tell beforehand; left as it is where a plan came with shapes alone. */
     bool (*predict)(struct request *request, double *error_bound, struct convolve_error *error);
     /* Adds `flipped` and notes. May be NULL. */
@@ -58,7 +60,8 @@ struct computation {
     struct options options;
     struct convolve_cost cost;
     struct convolve_draft *draft;
-    struct convolve_plan *plan; /* in the draft's memory */
+    struct convolve_plan *made; /* in the draft's memory */
+    const struct convolve_plan *plan; /* the one that is run: that one, or one that this thread keeps */
     struct convolve_run run; /* its tensors are blocks of the arena; NULL where a plan came with shapes alone */
     bool is_read, failed; /* is_read: so far that the cost is known; failed: request->error is the answer */
     double error_bound; /* of a plan that was asked for */

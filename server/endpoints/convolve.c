@@ -45,6 +45,12 @@ static bool derive(struct request *request, struct convolve_error *error)
                                  request->daemon->threads, error);
 }
 
+static const struct convolve_spec *spec_of(const struct request *request)
+{
+    const struct convolve_state *state = request->state;
+    return &state->members.spec;
+}
+
 static bool predict(struct request *request, double *error_bound, struct convolve_error *error)
 {
     struct convolve_state *state = request->state;
@@ -96,7 +102,7 @@ static void describe(const struct request *request, struct answer *answer)
 
 #define CONVOLVE_OPERATION(reader)                                                                                     \
     {                                                                                                                  \
-        sizeof(struct convolve_state), &convolve_schema, reader, derive, predict, describe                             \
+        sizeof(struct convolve_state), &convolve_schema, reader, derive, spec_of, predict, describe                    \
     }
 static const struct computation_operation convolve = CONVOLVE_OPERATION(read_convolve);
 static const struct computation_operation correlate = CONVOLVE_OPERATION(read_correlate);
