@@ -4,6 +4,7 @@
 #define SERVER_ACCESS_PARTS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,8 +20,8 @@ struct bucket {
 
 struct access {
     pthread_rwlock_t lock;
-    struct keys keys; /* guarded, as `required`, by `lock` */
-    bool required; /* a file is configured: without a key nobody is let in */
+    struct keys keys; /* guarded by `lock` */
+    _Atomic bool required; /* a file is configured: without a key nobody is let in */
     pthread_mutex_t buckets_lock;
     struct bucket buckets[BUCKET_SETS][BUCKET_WAYS];
 };

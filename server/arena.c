@@ -29,7 +29,7 @@ enum {
 #ifdef __SANITIZE_ADDRESS__
     SMALL_BLOCK_BYTES_MAX = 0, /* each block from the heap, so that a stray write is seen */
 #else
-    SMALL_BLOCK_BYTES_MAX = 2 << 10,
+    SMALL_BLOCK_BYTES_MAX = 4 << 10,
 #endif
     MAPPED_BYTES_MIN = 128 << 10,
     KEPT_CHUNKS = 8, /* in each thread */

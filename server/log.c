@@ -28,7 +28,8 @@
 enum {
     LINE_BYTES_MAX = PIPE_BUF,
     PATH_BYTES_MAX = 256, /* as received; what is longer is cut */
-    NAME_BYTES_MAX = 32, /* of a member of the line */
+    NAME_BYTES_MAX = 16, /* of a member of the line */
+    VALUE_BYTES_MAX = 40, /* of the time, a level or a number, with what stands around name and value */
     MESSAGE_BYTES_MAX = 640, /* before escaping, at most six bytes for one */
     MEMORY_DEVICES = 1, /* their major number */
 };
@@ -62,6 +63,45 @@ void log_configure(const struct config *config)
 
 /* ---- A line ---------------------------------------------------------------------------------------------------- */
 
+enum member {
+    MEMBER_TIME,
+    MEMBER_LEVEL,
+    MEMBER_MESSAGE,
+    MEMBER_METHOD,
+    MEMBER_PATH,
+    MEMBER_CLIENT,
+    MEMBER_STATUS,
+    MEMBER_BODY_BYTES,
+    MEMBER_TOTAL_MS,
+    MEMBER_DECODE_MS,
+    MEMBER_QUEUE_MS,
+    MEMBER_COMPUTE_MS,
+    MEMBER_ENCODE_MS,
+    MEMBER_CONVOLUTION,
+    MEMBER_PROBLEM,
+    MEMBER_REQUEST_ID,
+    MEMBER_TRACEPARENT,
+};
+static const char member_names[][NAME_BYTES_MAX] = {
+    [MEMBER_TIME] = "time",
+    [MEMBER_LEVEL] = "level",
+    [MEMBER_MESSAGE] = "message",
+    [MEMBER_METHOD] = "method",
+    [MEMBER_PATH] = "path",
+    [MEMBER_CLIENT] = "client",
+    [MEMBER_STATUS] = "status",
+    [MEMBER_BODY_BYTES] = "body_bytes",
+    [MEMBER_TOTAL_MS] = "total_ms",
+    [MEMBER_DECODE_MS] = "decode_ms",
+    [MEMBER_QUEUE_MS] = "queue_ms",
+    [MEMBER_COMPUTE_MS] = "compute_ms",
+    [MEMBER_ENCODE_MS] = "encode_ms",
+    [MEMBER_CONVOLUTION] = "convolution",
+    [MEMBER_PROBLEM] = "problem",
+    [MEMBER_REQUEST_ID] = "request_id",
+    [MEMBER_TRACEPARENT] = "traceparent",
+};
+
 struct line {
     bool json;
     size_t bytes;
@@ -77,19 +117,25 @@ static void line_put(struct line *line, const char *text, size_t bytes)
     line->bytes += count;
 }
 
-static bool is_plain(unsigned char byte)
+/* Printable ASCII but for the quotation mark and the backslash. */
+static const bool is_plain[256] = {
+    [0x20 ... '"' - 1] = true, ['"' + 1 ... '\\' - 1] = true, ['\\' + 1 ... 0x7e] = true};
+
+/* As much of the text as is plain and fits; returns how much. */
+static size_t line_put_plain(struct line *line, const char *text, size_t bytes)
 {
-    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+    char *const at = line->text + line->bytes;
+    const size_t room = sizeof line->text - 2 - line->bytes, most = bytes < room ? bytes : room;
+    size_t count = 0;
+    for (; count < most && is_plain[(unsigned char)text[count]]; count++)
+        at[count] = text[count];
+    line->bytes += count;
+    return count;
 }
 
 static void line_put_escaped(struct line *line, const char *text, size_t bytes)
 {
-    for (size_t i = 0, plain = 0; i < bytes; plain = 0) {
-        while (i + plain < bytes && is_plain((unsigned char)text[i + plain]))
-            plain++;
-        line_put(line, text + i, plain);
-        if ((i += plain) == bytes)
-            break;
+    for (size_t i = 0; (i += line_put_plain(line, text + i, bytes - i)) < bytes;) {
         const unsigned char byte = (unsigned char)text[i++];
         char escape[6] = {'\\', (char)byte};
         if (byte == '"' || byte == '\\') {
@@ -102,49 +148,81 @@ static void line_put_escaped(struct line *line, const char *text, size_t bytes)
     }
 }
 
-static void line_name(struct line *line, const char *name)
+/* Room for a name, what stands around it, and a number or the time; where there is less, nothing more is written. */
+static bool has_room(const struct line *line)
 {
-    char text[NAME_BYTES_MAX + 4], *at = text;
+    return sizeof line->text - line->bytes >= NAME_BYTES_MAX + VALUE_BYTES_MAX;
+}
+
+/* Returns where the value goes. There is room. */
+static char *put_name(struct line *line, enum member member)
+{
+    const char *const name = member_names[member];
+    char *at = line->text + line->bytes;
     if (line->bytes > 1)
         *at++ = line->json ? ',' : ' ';
     if (line->json)
         *at++ = '"';
-    at = append_text(at, name);
+    memcpy(at, name, NAME_BYTES_MAX); /* all of it at once, then back to its end */
+    at += strlen(name);
     if (line->json)
         *at++ = '"';
     *at++ = line->json ? ':' : '=';
-    line_put(line, text, (size_t)(at - text));
+    return at;
 }
 
-static void line_text(struct line *line, const char *name, const char *text, size_t bytes_max)
+static void line_end_at(struct line *line, const char *at)
 {
-    line_name(line, name);
-    line_put(line, "\"", 1);
+    line->bytes = (size_t)(at - line->text);
+}
+
+static void line_text(struct line *line, enum member member, const char *text, size_t bytes_max)
+{
+    if (!has_room(line))
+        return;
+    char *at = put_name(line, member);
+    *at++ = '"';
+    line_end_at(line, at);
     line_put_escaped(line, text, strnlen(text, bytes_max));
     line_put(line, "\"", 1);
 }
 
+/* Quoted, and known to have nothing to escape. */
+static void line_plain(struct line *line, enum member member, const char *text)
+{
+    if (!has_room(line))
+        return;
+    char *at = put_name(line, member);
+    *at++ = '"';
+    line_end_at(line, at);
+    line_put(line, text, strlen(text));
+    line_put(line, "\"", 1);
+}
+
 /* A word of ours: quoted only where JSON asks for it. */
-static void line_word(struct line *line, const char *name, const char *word, size_t bytes)
+static void line_word(struct line *line, enum member member, const char *word, size_t bytes)
 {
-    line_name(line, name);
-    line_put(line, "\"", line->json);
-    line_put(line, word, bytes);
-    line_put(line, "\"", line->json);
+    if (!has_room(line))
+        return;
+    char *at = put_name(line, member);
+    if (line->json)
+        *at++ = '"';
+    at = mempcpy(at, word, bytes);
+    if (line->json)
+        *at++ = '"';
+    line_end_at(line, at);
 }
 
-static void line_number(struct line *line, const char *name, uint64_t value)
+static void line_number(struct line *line, enum member member, uint64_t value)
 {
-    char text[APPEND_UNSIGNED_MAX];
-    line_name(line, name);
-    line_put(line, text, (size_t)(append_unsigned(text, value) - text));
+    if (has_room(line))
+        line_end_at(line, append_unsigned(put_name(line, member), value));
 }
 
-static void line_ms(struct line *line, const char *name, uint64_t ns)
+static void line_ms(struct line *line, enum member member, uint64_t ns)
 {
-    char text[APPEND_MILLISECONDS_MAX];
-    line_name(line, name);
-    line_put(line, text, (size_t)(append_milliseconds(text, ns) - text));
+    if (has_room(line))
+        line_end_at(line, append_milliseconds(put_name(line, member), ns));
 }
 
 /* "2026-01-31T23:59:59.123Z". Each thread keeps the part before the point for as long as its second lasts. */
@@ -180,8 +258,8 @@ static void line_begin(struct line *line, enum log_level level)
     line->json = as_json;
     line->bytes = 0;
     line_put(line, "{", line->json);
-    line_word(line, "time", time, (size_t)(append_now(time) - time));
-    line_word(line, "level", level_names[level], strlen(level_names[level]));
+    line_word(line, MEMBER_TIME, time, (size_t)(append_now(time) - time));
+    line_word(line, MEMBER_LEVEL, level_names[level], strlen(level_names[level]));
 }
 
 /* To a pipe or a terminal: only while it takes the whole line. The lock keeps another thread from taking the place that poll
@@ -229,7 +307,7 @@ void log_event(enum log_level level, const char *format, ...)
     if (bytes < 0)
         return;
     line_begin(&line, level);
-    line_text(&line, "message", message, sizeof message);
+    line_text(&line, MEMBER_MESSAGE, message, sizeof message);
     line_write(&line);
 }
 
@@ -239,23 +317,23 @@ void log_request(const struct request *request)
         return;
     struct line line;
     line_begin(&line, LOG_INFO);
-    line_text(&line, "method", request->method != NULL ? request->method : "", 32);
-    line_text(&line, "path", request->path != NULL ? request->path : "", PATH_BYTES_MAX);
+    line_text(&line, MEMBER_METHOD, request->method != NULL ? request->method : "", 32);
+    line_text(&line, MEMBER_PATH, request->path != NULL ? request->path : "", PATH_BYTES_MAX);
     if (request->client != NULL)
-        line_text(&line, "client", request->client, 64);
-    line_number(&line, "status", request->status);
-    line_number(&line, "body_bytes", request->body_bytes);
-    line_ms(&line, "total_ms", request->ended_ns - request->began_ns);
-    line_ms(&line, "decode_ms", request->decode_ns);
-    line_ms(&line, "queue_ms", request->queue_ns);
-    line_ms(&line, "compute_ms", request->compute_ns);
-    line_ms(&line, "encode_ms", request->encode_ns);
+        line_text(&line, MEMBER_CLIENT, request->client, 64);
+    line_number(&line, MEMBER_STATUS, request->status);
+    line_number(&line, MEMBER_BODY_BYTES, request->body_bytes);
+    line_ms(&line, MEMBER_TOTAL_MS, request->ended_ns - request->began_ns);
+    line_ms(&line, MEMBER_DECODE_MS, request->decode_ns);
+    line_ms(&line, MEMBER_QUEUE_MS, request->queue_ns);
+    line_ms(&line, MEMBER_COMPUTE_MS, request->compute_ns);
+    line_ms(&line, MEMBER_ENCODE_MS, request->encode_ns);
     if (request->log_method != NULL)
-        line_text(&line, "convolution", request->log_method, 32);
+        line_plain(&line, MEMBER_CONVOLUTION, request->log_method);
     if (request->error.slug != NULL)
-        line_text(&line, "problem", request->error.slug, 64);
-    line_text(&line, "request_id", request->id, sizeof request->id);
+        line_plain(&line, MEMBER_PROBLEM, request->error.slug);
+    line_text(&line, MEMBER_REQUEST_ID, request->id, sizeof request->id);
     if (request->traceparent[0] != '\0')
-        line_text(&line, "traceparent", request->traceparent, sizeof request->traceparent);
+        line_text(&line, MEMBER_TRACEPARENT, request->traceparent, sizeof request->traceparent);
     line_write(&line);
 }

@@ -428,18 +428,16 @@ size_t pool_queued(const struct pool *pool)
     return atomic_load_explicit(&pool->queued, memory_order_relaxed);
 }
 
-enum job_end pool_run_here(struct pool *pool, struct job *job)
+enum job_end pool_run_here(struct arena *arena, struct job *job)
 {
-    struct arena arena; /* its memory is what the thread has kept, once it has run a few */
     void *scratch = NULL;
-    arena_init(&arena, pool->budget);
     job->started_ns = job->submitted_ns;
     for (unsigned stage = 0; stage < job->stage_count; stage++) {
         if (job_is_over(job, stage == 0 ? job->started_ns : 0)) /* stages are short, or have tiles to look between */
             break;
         const size_t tiles = job->tile_count(job, stage);
         if (tiles > 0 && scratch == NULL && job->tile_scratch_bytes > 0 &&
-            (scratch = arena_block(&arena, job->tile_scratch_bytes)) == NULL) {
+            (scratch = arena_block(arena, job->tile_scratch_bytes)) == NULL) {
             job_set_end(job, JOB_FAILED);
             break;
         }
@@ -449,7 +447,7 @@ enum job_end pool_run_here(struct pool *pool, struct job *job)
             job->run_tile(job, stage, tile, scratch);
         }
     }
-    arena_release(&arena);
+    arena_block_free(arena, scratch);
     job_set_end(job, JOB_COMPLETE);
     job->ended_ns = clock_now_ns();
     return (enum job_end)atomic_load(&job->end);

@@ -47,6 +47,7 @@ struct job {
 
 /* `threads` workers. `scratch_budget` is charged for their tile scratch, which grows to the largest job seen and shrinks when
  * idle. NULL where threads or memory cannot be had. */
+struct arena;
 struct memory_budget;
 struct pool *pool_create(unsigned threads, struct memory_budget *scratch_budget);
 /* Runs what is queued to its end, `done` included, and ends the workers; nothing may be submitted any more. For a daemon that
@@ -59,9 +60,9 @@ bool pool_submit(struct pool *pool, struct job *job);
 void pool_set_queue_depth(struct pool *pool, size_t queue_depth);
 size_t pool_queued(const struct pool *pool);
 
-/* Runs a tiny job on the calling thread from start to end, with the calling thread's own scratch. Same code path, no queue.
+/* Runs a tiny job on the calling thread from start to end, its tiles' scratch taken from `arena` meanwhile. No queue.
  * `done` is not called. The caller sets `submitted_ns` to now. Returns how it ended. */
-enum job_end pool_run_here(struct pool *pool, struct job *job);
+enum job_end pool_run_here(struct arena *arena, struct job *job);
 
 void job_cancel(struct job *job); /* at any time, from any thread, until `done` */
 

@@ -16,7 +16,7 @@
 #undef ROUTE
 
 static const struct route routes[] = {
-#define ROUTE(method, path, symbol, flags) {method, path, &symbol, flags},
+#define ROUTE(method, path, symbol, flags) {method, path, sizeof(path) - 1, &symbol, flags},
 #include "server/routes.def"
 #undef ROUTE
 };
@@ -92,13 +92,12 @@ bool router_split_target(struct arena *arena, const char *target, const char **p
 }
 
 /* Whether the route's path is this one; `rest` is what the "{...}" at its end stands for. A segment of dots is never a name. */
-static bool route_matches(const struct route *route, const char *path, const char **rest)
+static bool route_matches(const struct route *route, const char *path, size_t path_bytes, const char **rest)
 {
-    const char *brace = strchr(route->path, '{');
     *rest = NULL;
-    if (brace == NULL)
-        return strcmp(route->path, path) == 0;
-    const size_t bytes = (size_t)(brace - route->path);
+    if (route->path[route->path_bytes - 1] != '}')
+        return route->path_bytes == path_bytes && memcmp(route->path, path, path_bytes) == 0;
+    const size_t bytes = (size_t)(strchr(route->path, '{') - route->path);
     if (strncmp(route->path, path, bytes) != 0)
         return false;
     const char *name = path + bytes;
@@ -115,35 +114,43 @@ static void allow_add(char allow[ROUTER_ALLOW_MAX], const char *method)
         strcpy(stpcpy(allow + used, used == 0 ? "" : ", "), method);
 }
 
-enum router_verdict router_find(struct router_match *match, const char *method, const char *path)
+/* Which methods the path knows, where it does not know this one. */
+static enum router_verdict find_others(struct router_match *match, const char *method, const char *path)
 {
-    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
-    bool found = false;
-
-    *match = (struct router_match){0};
     if (path[0] != '/' && (strcmp(method, "CONNECT") == 0 || strcmp(method, "OPTIONS") == 0)) { /* a host, or "*" */
         snprintf(match->allow, sizeof match->allow, "GET, HEAD, POST, OPTIONS");
         return strcmp(path, "*") == 0 ? ROUTER_OPTIONS : ROUTER_NO_METHOD;
     }
     for (size_t i = 0; i < router_count(); i++) {
         const char *rest;
-        if (!route_matches(&routes[i], path, &rest))
+        if (!route_matches(&routes[i], path, strlen(path), &rest))
             continue;
         allow_add(match->allow, routes[i].method);
         if (strcmp(routes[i].method, "GET") == 0)
             allow_add(match->allow, "HEAD");
-        if (!found) {
-            match->route = &routes[i];
-            match->rest = rest;
-        }
-        found = found || strcmp(routes[i].method, wanted) == 0;
+        match->route = &routes[i];
+        match->rest = rest;
     }
     if (match->route == NULL)
         return ROUTER_NO_PATH;
     allow_add(match->allow, "OPTIONS");
-    if (found)
-        return ROUTER_FOUND;
     return strcmp(method, "OPTIONS") == 0 ? ROUTER_OPTIONS : ROUTER_NO_METHOD;
+}
+
+enum router_verdict router_find(struct router_match *match, const char *method, const char *path)
+{
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    const size_t path_bytes = strlen(path);
+
+    *match = (struct router_match){0};
+    for (size_t i = 0; i < router_count(); i++) {
+        if (route_matches(&routes[i], path, path_bytes, &match->rest) && strcmp(routes[i].method, wanted) == 0) {
+            match->route = &routes[i];
+            return ROUTER_FOUND;
+        }
+    }
+    match->rest = NULL;
+    return find_others(match, method, path);
 }
 
 bool router_fail_path(struct convolve_error *error, const char *path)

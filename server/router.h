@@ -12,6 +12,7 @@ struct convolve_error;
 
 struct route {
     const char *method, *path;
+    size_t path_bytes;
     const struct endpoint *endpoint;
     unsigned flags; /* enum endpoint_flags */
 };
@@ -27,7 +28,7 @@ enum { ROUTER_ALLOW_MAX = 64 };
 struct router_match {
     const struct route *route; /* NULL where there is no such path; else the one found, or one of the path's others */
     const char *rest; /* what "{...}" stands for, or NULL */
-    char allow[ROUTER_ALLOW_MAX]; /* "GET, HEAD, OPTIONS"; "" where the path is unknown */
+    char allow[ROUTER_ALLOW_MAX]; /* "GET, HEAD, OPTIONS"; "" where the path is unknown, or found with its method */
 };
 
 /* The path of a request target as sent, in `arena`: the absolute form's scheme and host and the query cut off, percent-coded

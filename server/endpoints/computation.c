@@ -257,7 +257,7 @@ static enum endpoint_answer run_here(struct request *request, struct response *r
 {
     defer(request);
     request->job.submitted_ns = request->lap_ns;
-    switch (pool_run_here(request->daemon->pool, &request->job)) {
+    switch (pool_run_here(&request->arena, &request->job)) {
     case JOB_COMPLETE:
         return computation_complete(request, response, error) ? ENDPOINT_ANSWERED : ENDPOINT_FAILED;
     case JOB_LATE:

@@ -134,7 +134,7 @@ const struct json_value *json_object_member(const struct json_value *value, cons
 {
     for (size_t i = 0; i < value->count; i++) {
         const char *item = value->items[i].name;
-        if (item && item[0] == name[0] && strcmp(item, name) == 0)
+        if (item && item[0] == name[0] && item[0] && item[1] == name[1] && strcmp(item, name) == 0)
             return &value->items[i];
     }
     return NULL;

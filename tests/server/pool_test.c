@@ -40,6 +40,16 @@ static void check_at_most(const char *name, uint64_t found, uint64_t most)
         fail_msg("%s: found %llu, expected at most %llu", name, (unsigned long long)found, (unsigned long long)most);
 }
 
+static enum job_end run_here(struct memory_budget *charged, struct job *job)
+{
+    struct arena arena;
+    arena_init(&arena, charged);
+    job->submitted_ns = clock_now_ns();
+    const enum job_end end = pool_run_here(&arena, job);
+    arena_release(&arena);
+    return end;
+}
+
 /* ---- A job that watches itself --------------------------------------------------------------------------------- */
 
 struct watched {
@@ -199,7 +209,7 @@ static void a_tiny_job_runs_here_by_the_same_rules(void **state)
         watched->job.stage_count = shapes[i].stage_count;
         watched->job.tile_scratch_bytes = 100 * i;
         memcpy(watched->tiles, shapes[i].tiles, sizeof watched->tiles);
-        check_count(shapes[i].name, pool_run_here(pool, &watched->job), JOB_COMPLETE);
+        check_count(shapes[i].name, run_here(&budget, &watched->job), JOB_COMPLETE);
         check_all_tiles_ran(shapes[i].name, watched);
         check_count(shapes[i].name, watched->done_count + watched->wrong, 0);
         watched_destroy(watched);
@@ -379,11 +389,11 @@ static void a_job_that_runs_here_ends_between_tiles(void **state)
     struct pool *pool = pool_create(1, &budget);
     struct watched *cancelled = watched_create(pool, 9, 10), *late = watched_create(pool, 9, 10);
     cancelled->in_tile = cancel_in_third_tile;
-    check_count("cancelled", pool_run_here(pool, &cancelled->job), JOB_CANCELLED);
+    check_count("cancelled", run_here(&budget, &cancelled->job), JOB_CANCELLED);
     check_count("tiles before it was cancelled", cancelled->begun_count, 3);
     late->in_tile = sleep_in_third_tile;
     late->job.deadline_ns = clock_now_ns() + 100000000;
-    check_count("late", pool_run_here(pool, &late->job), JOB_LATE);
+    check_count("late", run_here(&budget, &late->job), JOB_LATE);
     check_at_most("tiles before it was late", late->begun_count, 3);
     watched_destroy(cancelled);
     watched_destroy(late);
@@ -454,7 +464,7 @@ static void scratch_is_charged_and_given_back_when_idle(void **state)
             struct watched *watched = watched_create(pool, 4, 1000);
             watched->job.tile_scratch_bytes = cases[i].bytes;
             if (here) {
-                check_count(cases[i].name, pool_run_here(pool, &watched->job), cases[i].end);
+                check_count(cases[i].name, run_here(&small, &watched->job), cases[i].end);
             } else {
                 assert_true(pool_submit(pool, &watched->job));
                 check_count(cases[i].name, watched_wait(cases[i].name, watched), cases[i].end);
@@ -510,7 +520,7 @@ static void *submit_random_jobs(void *argument)
             jobs[i] = random_job(submitter);
             here[i] = next_random(submitter) % 8 == 0;
             if (here[i])
-                pool_run_here(submitter->pool, &jobs[i]->job);
+                run_here(&budget, &jobs[i]->job);
             while (!here[i] && !pool_submit(submitter->pool, &jobs[i]->job))
                 sleep_us(50);
             if (next_random(submitter) % 8 == 0)

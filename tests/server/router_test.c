@@ -63,16 +63,16 @@ static void paths_are_exact(void **state)
         enum router_verdict verdict;
         const char *route, *rest, *allow;
     } cases[] = {
-        {"POST", "/v1/convolve", ROUTER_FOUND, "/v1/convolve", NULL, "POST, OPTIONS"},
+        {"POST", "/v1/convolve", ROUTER_FOUND, "/v1/convolve", NULL, ""},
         {"GET", "/v1/convolve", ROUTER_NO_METHOD, "/v1/convolve", NULL, "POST, OPTIONS"},
         {"HEAD", "/v1/convolve", ROUTER_NO_METHOD, "/v1/convolve", NULL, "POST, OPTIONS"},
         {"OPTIONS", "/v1/convolve", ROUTER_OPTIONS, "/v1/convolve", NULL, "POST, OPTIONS"},
         {"post", "/v1/convolve", ROUTER_NO_METHOD, "/v1/convolve", NULL, "POST, OPTIONS"},
         {"CONNECT", "/healthz", ROUTER_NO_METHOD, "/healthz", NULL, "GET, HEAD, OPTIONS"},
-        {"HEAD", "/healthz", ROUTER_FOUND, "/healthz", NULL, "GET, HEAD, OPTIONS"},
-        {"GET", "/", ROUTER_FOUND, "/", NULL, "GET, HEAD, OPTIONS"},
-        {"GET", "/v1/kernels", ROUTER_FOUND, "/v1/kernels", NULL, "GET, HEAD, OPTIONS"},
-        {"GET", "/v1/kernels/sobel_x", ROUTER_FOUND, "/v1/kernels/{name}", "sobel_x", "GET, HEAD, OPTIONS"},
+        {"HEAD", "/healthz", ROUTER_FOUND, "/healthz", NULL, ""},
+        {"GET", "/", ROUTER_FOUND, "/", NULL, ""},
+        {"GET", "/v1/kernels", ROUTER_FOUND, "/v1/kernels", NULL, ""},
+        {"GET", "/v1/kernels/sobel_x", ROUTER_FOUND, "/v1/kernels/{name}", "sobel_x", ""},
         {"GET", "/v1/kernels/", ROUTER_NO_PATH, NULL, NULL, ""},
         {"GET", "/v1/kernels/a/b", ROUTER_NO_PATH, NULL, NULL, ""},
         {"GET", "/v1/kernels/..", ROUTER_NO_PATH, NULL, NULL, ""},
