@@ -37,7 +37,7 @@ static unsigned layer_stage_count(const struct convolve_plan *plan)
     const struct layer_state *state = layer_state(plan);
     if (state->fft.used)
         return 3 + (unsigned)state->fft.slices + state->fold;
-    return sweeps(state) ? 4 + (unsigned)state->sweep.passes : state->fold || state->planes.gathers ? 5 : 4;
+    return 4 + (sweeps(state) ? (unsigned)state->sweep.passes : 0) + (state->fold || layer_gathers(state));
 }
 
 static unsigned stage_of(const struct convolve_plan *plan, unsigned stage)
@@ -49,9 +49,11 @@ static unsigned stage_of(const struct convolve_plan *plan, unsigned stage)
         return STAGE_CHECK;
     if (layer_state(plan)->fft.used)
         return stage < STAGE_MAKE + layer_state(plan)->fft.slices ? STAGE_SLICE : STAGE_FOLD;
+    if (layer_gathers(layer_state(plan)) && stage + 2 == count)
+        return STAGE_JOIN;
     if (sweeps(layer_state(plan)))
-        return stage + 2 == count ? STAGE_EMIT : STAGE_SWEEP;
-    return stage == STAGE_MAKE ? STAGE_MAKE : layer_state(plan)->planes.gathers ? STAGE_JOIN : STAGE_FOLD;
+        return stage < STAGE_MAKE + layer_state(plan)->sweep.passes ? STAGE_SWEEP : STAGE_EMIT;
+    return stage == STAGE_MAKE ? STAGE_MAKE : STAGE_FOLD;
 }
 
 static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
@@ -88,10 +90,10 @@ static void pack_tile(const struct convolve_plan *plan, const struct convolve_ru
         layer_winograd_pack(plan, run, tile);
 }
 
-/* The source is left to those units that look at it. */
+/* What tiles look at that make outputs is left to them. */
 static size_t first_chunk(const struct layer_state *state)
 {
-    return state->planes.gathers ? state->source_chunks : 0;
+    return (layer_gathers(state) ? state->source_chunks : 0) + (state->sweep.gathers ? state->weight_chunks : 0);
 }
 
 static void prepare_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
@@ -138,7 +140,7 @@ static void layer_run_tile(const struct convolve_plan *plan, const struct convol
         prepare_tile(plan, run, tile);
         break;
     case STAGE_CONCLUDE:
-        if (state->planes.gathers)
+        if (layer_gathers(state))
             layer_begin(plan, run);
         else
             conclude(plan, run);

@@ -19,6 +19,11 @@ static size_t packed_values(const struct layer_state *state)
     return state->plain || state->sweep.by_lanes || state->fft.used || state->planes.used ? 0 : state->weight_values;
 }
 
+static size_t gathered_count(const struct layer_state *state)
+{
+    return state->planes.tiles + (state->sweep.gathers ? 2 * state->sweep.tiles : 0);
+}
+
 bool layer_scratch_size(const struct layer_state *state, size_t *bytes)
 {
     const size_t packed = packed_values(state);
@@ -27,7 +32,7 @@ bool layer_scratch_size(const struct layer_state *state, size_t *bytes)
            plan_size_add(bytes, state->source_chunks, sizeof(struct layer_facts)) &&
            plan_size_add(bytes, state->weight_chunks, sizeof(struct layer_facts)) &&
            plan_size_add(bytes, state->bias_chunks, sizeof(struct layer_facts)) &&
-           plan_size_add(bytes, state->planes.tiles, sizeof(struct layer_facts)) &&
+           plan_size_add(bytes, gathered_count(state), sizeof(struct layer_facts)) &&
            plan_size_add(bytes, packed, state->parts * state->element_bytes) &&
            plan_size_add(bytes, state->target_values, state->parts * state->element_bytes) &&
            plan_size_add(bytes, state->sweep.copied, state->element_bytes) &&
@@ -43,7 +48,7 @@ struct layer_scratch layer_scratch_parts(const struct layer_state *state, void *
     parts.source = plan_scratch_take(&cursor, state->source_chunks, sizeof *parts.source);
     parts.weight = plan_scratch_take(&cursor, state->weight_chunks, sizeof *parts.weight);
     parts.bias = plan_scratch_take(&cursor, state->bias_chunks, sizeof *parts.bias);
-    parts.gathered = plan_scratch_take(&cursor, state->planes.tiles, sizeof *parts.gathered);
+    parts.gathered = plan_scratch_take(&cursor, gathered_count(state), sizeof *parts.gathered);
     parts.packed = plan_scratch_take(&cursor, packed_values(state), state->parts * state->element_bytes);
     parts.target = plan_scratch_take(&cursor, state->target_values, state->parts * state->element_bytes);
     parts.copied = plan_scratch_take(&cursor, state->sweep.copied, state->element_bytes);
@@ -139,8 +144,11 @@ void layer_conclude(const struct convolve_plan *plan, const struct convolve_run 
     const struct layer_state *state = layer_state(plan);
     const struct layer_scratch scratch = layer_scratch_parts(state, run->scratch);
     struct layer_findings *const found = scratch.findings;
-    found->source = gathered ? join(scratch.gathered, state->planes.tiles) : join(scratch.source, state->source_chunks);
-    found->weight = join(scratch.weight, state->weight_chunks);
+    const size_t tiles_of_lanes = state->sweep.gathers ? state->sweep.tiles : 0;
+    found->source = gathered ? join(scratch.gathered, state->planes.tiles + tiles_of_lanes)
+                             : join(scratch.source, state->source_chunks);
+    found->weight = gathered && tiles_of_lanes ? join(scratch.gathered + tiles_of_lanes, tiles_of_lanes)
+                                               : join(scratch.weight, state->weight_chunks);
     found->bias = join(scratch.bias, state->bias_chunks);
     const double terms = (double)state->geometry.terms * state->parts * (double)state->fold_most;
     if (state->element == LAYER_U64) {

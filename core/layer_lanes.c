@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* backward_weight of depthwise layers, one input and one output channel to a group: here the lanes are channels, W of them
  * a tile. In each pass, which takes some rows of places of one item, a tile brings its channels' cells and gradients side by
- * side into its own scratch and adds what they give to its sums, [tap][lane]; the sums are at last brought into order. */
+ * side into its own scratch, looking at them on the way, and adds what they give to its sums, [tap][lane]; the sums are at last
+ * brought into order. Rows of cells go round in a ring of as many as a window holds, so that all stays in the first-level cache. */
 #include "core/layer_state.h"
 
 #include "core/boundary.h"
@@ -29,6 +30,18 @@ static size_t tap_count(const struct layer_geometry *geometry)
     return geometry->axis[1].kernel * geometry->axis[2].kernel;
 }
 
+static size_t reach_of(const struct layer_axis *axis)
+{
+    return (axis->kernel - 1) * axis->dilation;
+}
+
+/* Whether all places of x along an axis are gathered; `parts` of the windows' places are taken apart. */
+static bool covers(const struct layer_axis *axis, size_t parts)
+{
+    const int64_t end = (int64_t)((axis->y - 1) * axis->stride + reach_of(axis)) + 1 - axis->before;
+    return axis->before >= 0 && end >= (int64_t)axis->x && (parts == 1 || axis->stride <= reach_of(axis) + 1);
+}
+
 bool layer_lanes_derive(struct layer_state *state)
 {
     const struct layer_geometry *geometry = &state->geometry;
@@ -41,8 +54,7 @@ bool layer_lanes_derive(struct layer_state *state)
     sweep->segment = divide_up(x->y, segments);
     /* Sums go along the rows, so that a row in parts is taken alone. */
     sweep->high = segments > 1 ? 1 : layer_least(y->y, divide_up(PASS_PLACES, sweep->segment));
-    const size_t wide = (sweep->segment - 1) * x->stride + (x->kernel - 1) * x->dilation + 1;
-    const size_t rows = (sweep->high - 1) * y->stride + (y->kernel - 1) * y->dilation + 1;
+    const size_t wide = (sweep->segment - 1) * x->stride + reach_of(x) + 1, rows = reach_of(y) + 1;
     if (wide > CELLS_MOST || rows > CELLS_MOST / wide)
         return false;
     sweep->by_lanes = true;
@@ -52,6 +64,7 @@ bool layer_lanes_derive(struct layer_state *state)
     sweep->passes = geometry->items * divide_up(y->y, sweep->high) * segments;
     sweep->tiles = divide_up(geometry->groups, lane_count(state));
     sweep->emit_tiles = divide_up(geometry->groups, 64);
+    sweep->gathers = covers(y, y->y) && covers(x, segments);
     state->target_values = sweep->tiles * lane_count(state) * tap_count(geometry);
     return sweep->passes < (size_t)1 << 30;
 }
@@ -62,7 +75,31 @@ bool layer_lanes_scratch(const struct layer_state *state, size_t *bytes)
     const size_t lanes = lane_count(state);
     return plan_size_add(bytes, tap_count(&state->geometry), sizeof(ptrdiff_t)) &&
            plan_size_add(bytes, sweep->cells[1] * sweep->cells[2] * lanes, state->element_bytes) &&
-           plan_size_add(bytes, sweep->high * sweep->segment * lanes, state->element_bytes);
+           plan_size_add(bytes, sweep->segment * lanes, state->element_bytes);
+}
+
+static void look_at(const struct convolve_plan *plan, struct simd_facts *facts, const unsigned char *values,
+                    size_t count)
+{
+    if (!layer_state(plan)->sweep.gathers)
+        return;
+    if (layer_state(plan)->element == LAYER_F32)
+        plan->routines->scan_f32(facts, (const float *)(const void *)values, count);
+    else
+        plan->routines->scan_f64(facts, (const double *)(const void *)values, count);
+}
+
+/* A tile's facts go on from pass to pass. */
+static struct simd_facts open_facts(const struct layer_facts *facts, size_t pass)
+{
+    return pass == 0 ? (struct simd_facts){0}
+                     : (struct simd_facts){facts->largest, facts->fractional, facts->nonfinite};
+}
+
+static void close_facts(struct layer_facts *facts, const struct simd_facts *found)
+{
+    *facts =
+        (struct layer_facts){.largest = found->largest, .fractional = found->fractional, .nonfinite = found->nonfinite};
 }
 
 /* `count` neighbours of a row, the channels of each side by side. */
@@ -126,37 +163,43 @@ void layer_lanes_tile(const struct convolve_plan *plan, const struct convolve_ru
     unsigned char *cursor = tile_scratch;
     ptrdiff_t *const offsets = plan_scratch_take(&cursor, taps, sizeof(ptrdiff_t));
     unsigned char *const cells = plan_scratch_take(&cursor, sweep->cells[1] * sweep->cells[2] * lanes, bytes);
-    unsigned char *const factors = plan_scratch_take(&cursor, sweep->high * sweep->segment * lanes, bytes);
-    unsigned char *const sums =
-        (unsigned char *)layer_scratch_parts(state, run->scratch).target + tile * lanes * taps * bytes;
+    unsigned char *const factors = plan_scratch_take(&cursor, sweep->segment * lanes, bytes);
+    const struct layer_scratch scratch = layer_scratch_parts(state, run->scratch);
+    unsigned char *const sums = (unsigned char *)scratch.target + tile * lanes * taps * bytes;
     const unsigned char *const input = (const unsigned char *)run->input +
                                        (item * geometry->x.item_pitch + channel * geometry->x.channel_pitch) * bytes;
     const unsigned char *const gradient = (const unsigned char *)run->grad_output +
                                           (item * geometry->y.item_pitch + channel * geometry->y.channel_pitch) * bytes;
+    const size_t ring = sweep->cells[1], row_elements = sweep->cells[2] * lanes;
+    struct simd_facts facts[2] = {{0}};
+    for (unsigned i = 0; sweep->gathers && i < 2; i++)
+        facts[i] = open_facts(&scratch.gathered[i * sweep->tiles + tile], pass);
     if (pass == 0)
         memset(sums, 0, lanes * taps * bytes);
     if (channels < lanes) { /* lanes without a channel */
-        memset(cells, 0, sweep->cells[1] * sweep->cells[2] * lanes * bytes);
-        memset(factors, 0, sweep->high * sweep->segment * lanes * bytes);
+        memset(cells, 0, ring * row_elements * bytes);
+        memset(factors, 0, sweep->segment * lanes * bytes);
     }
-    const size_t rows = (high - 1) * y->stride + (y->kernel - 1) * y->dilation + 1;
-    for (size_t row = 0; row < rows; row++) {
-        const size_t index = boundary_index(geometry->boundary, (int64_t)(first_y * y->stride + row) - y->before, y->x);
-        gather_cells(plan, cells + row * sweep->cells[2] * lanes * bytes,
-                     index == BOUNDARY_NONE ? NULL : input + index * geometry->x.axis_pitch[1] * bytes,
-                     (int64_t)(first_x * x->stride) - x->before, channels);
-    }
-    for (size_t row = 0; row < high; row++)
-        gather(plan, factors + row * wide * lanes * bytes,
-               gradient + ((first_y + row) * geometry->y.axis_pitch[1] + first_x * geometry->y.axis_pitch[2]) * bytes,
-               &geometry->y, channels, wide);
-    for (size_t tap = 0; tap < taps; tap++)
-        offsets[tap] =
-            (ptrdiff_t)((tap / x->kernel * y->dilation * sweep->cells[2] + tap % x->kernel * x->dilation) * lanes);
-    for (size_t row = 0; row < high; row++) {
+    size_t next = first_y * y->stride; /* row of cells to be gathered */
+    for (size_t row = first_y; row < first_y + high; row++) {
+        const size_t begin = row * y->stride;
+        for (next = next < begin ? begin : next; next < begin + ring; next++) {
+            const size_t index = boundary_index(geometry->boundary, (int64_t)next - y->before, y->x);
+            unsigned char *const to = cells + next % ring * row_elements * bytes;
+            gather_cells(plan, to, index == BOUNDARY_NONE ? NULL : input + index * geometry->x.axis_pitch[1] * bytes,
+                         (int64_t)(first_x * x->stride) - x->before, channels);
+            look_at(plan, &facts[0], to, row_elements);
+        }
+        gather(plan, factors,
+               gradient + (row * geometry->y.axis_pitch[1] + first_x * geometry->y.axis_pitch[2]) * bytes, &geometry->y,
+               channels, wide);
+        look_at(plan, &facts[1], factors, wide * lanes);
+        for (size_t tap = 0; tap < taps; tap++)
+            offsets[tap] = (ptrdiff_t)((begin + tap / x->kernel * y->dilation) % ring * row_elements +
+                                       tap % x->kernel * x->dilation * lanes);
         const struct simd_lanes routine = {
-            .input = cells + row * y->stride * sweep->cells[2] * lanes * bytes,
-            .factors = factors + row * wide * lanes * bytes,
+            .input = cells,
+            .factors = factors,
             .places = wide,
             .step = x->stride * lanes,
             .offsets = offsets,
@@ -165,6 +208,8 @@ void layer_lanes_tile(const struct convolve_plan *plan, const struct convolve_ru
         };
         (state->element == LAYER_F32 ? plan->routines->lanes_f32 : plan->routines->lanes_f64)(&routine);
     }
+    for (unsigned i = 0; sweep->gathers && i < 2; i++)
+        close_facts(&scratch.gathered[i * sweep->tiles + tile], &facts[i]);
 }
 
 void layer_lanes_emit(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)

@@ -54,7 +54,9 @@ struct layer_sweep {
     size_t segment, segments; /* of a row of places, and how many there are in all */
     size_t pass, passes; /* segments of a pass */
     size_t copy_tiles, pack_tiles, tiles, emit_tiles;
-    bool by_lanes; /* layer_lanes.c; `cells`, `segment` and `segments` (of a row) are then those of a pass */
+    bool
+        by_lanes; /* layer_lanes.c; `cells`, `segment` and `segments` (of a row) are then those of a window and a pass */
+    bool gathers; /* tiles look at all values */
     size_t high; /* rows of places of a pass */
 };
 
@@ -146,7 +148,8 @@ struct layer_findings {
 struct layer_scratch {
     struct layer_findings *findings;
     struct layer_facts *source, *weight, *bias;
-    struct layer_facts *gathered; /* of the source, by tiles of planes */
+    struct layer_facts
+        *gathered; /* of the source, by tiles of planes; or of the source, then the gradient, by those of lanes */
     void *packed; /* of backward_weight: grad_output */
     void *target; /* of fold; of backward_weight the sums, before they are brought into order */
     void *copied; /* of backward_weight: the input, channels last, with its padding */
@@ -179,6 +182,12 @@ static inline size_t layer_copy_pitch(const struct layer_state *state, size_t el
 {
     const size_t line = 64 / state->element_bytes;
     return state->channels == 1 ? elements : ((elements + line - 1) / line | 1) * line;
+}
+
+/* Whether tiles that make outputs look at the values that are summed. */
+static inline bool layer_gathers(const struct layer_state *state)
+{
+    return state->planes.gathers || state->sweep.gathers;
 }
 
 bool layer_scratch_size(const struct layer_state *state, size_t *bytes);
@@ -255,7 +264,7 @@ void layer_move_row(const struct layer_state *state, unsigned char *to, const un
 void layer_scan_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t first, size_t tile);
 /* Nothing found. */
 void layer_begin(const struct convolve_plan *plan, const struct convolve_run *run);
-/* From what was looked at; `gathered`: of the source by planes. */
+/* From what was looked at; `gathered`: by tiles that make outputs. */
 void layer_conclude(const struct convolve_plan *plan, const struct convolve_run *run, bool gathered);
 void layer_look_at(const struct convolve_plan *plan, const struct convolve_run *run, size_t index, size_t count);
 /* Outputs of a plain tile: made by the definition; or, where `check`, judged by it. */
