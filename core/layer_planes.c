@@ -96,7 +96,7 @@ void layer_planes_derive(struct layer_state *state)
             return;
         if (high <= 4)
             break;
-        high = divide_up(y->places, divide_up(y->places, high) + 1);
+        high = layer_least(divide_up(y->places, divide_up(y->places, high) + 1), high - 1);
     }
     planes->bands = divide_up(y->places, planes->high);
     planes->strips = divide_up(x->places, planes->wide);

@@ -4,6 +4,7 @@
 
 #include "tests/core/golden_read.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,6 +38,8 @@ static double random_value(enum layer_values values)
     const double value = (double)(int64_t)layer_random() * 0x1p-61;
     if (values == LAYER_VALUES_INTEGERS)
         return (double)(int)(value * 4);
+    if (values == LAYER_VALUES_WIDE)
+        return ldexp(value, (int)layer_random_below(130) - 75);
     return values == LAYER_VALUES_POSITIVE && value < 0 ? -value : value;
 }
 

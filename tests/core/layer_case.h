@@ -14,7 +14,12 @@ struct layer_case {
     size_t output_count, output_bytes;
 };
 
-enum layer_values { LAYER_VALUES_ANY, LAYER_VALUES_INTEGERS, LAYER_VALUES_POSITIVE };
+enum layer_values {
+    LAYER_VALUES_ANY,
+    LAYER_VALUES_INTEGERS,
+    LAYER_VALUES_POSITIVE,
+    LAYER_VALUES_WIDE, /* exponents such that products of float32 go from denormals to the end of the range */
+};
 
 uint64_t layer_random(void);
 void layer_seed(uint64_t seed);

@@ -82,7 +82,7 @@ static void the_error_bound_holds(void **state)
         struct convolve_outcome outcome;
         struct convolve_error error = {0};
         double predicted;
-        make_case(&c, **method, LAYER_VALUES_ANY);
+        make_case(&c, **method, i % 3 ? LAYER_VALUES_ANY : LAYER_VALUES_WIDE);
         struct both both = run_both(&c);
         direct = c;
         direct.spec.method = CONVOLVE_DIRECT;
@@ -231,6 +231,38 @@ static void an_item_has_the_bits_it_has_alone(void **state)
     layer_case_release(&c);
 }
 
+/* A bound is accepted that it keeps, and refused where it is half of that; a plan tells method, shape and bytes. */
+static void max_error_and_plan_are_kept(void **state)
+{
+    const enum convolve_method *const *const method = (void *)state;
+    layer_seed(37);
+    for (unsigned i = 0; i < 60; i++) {
+        struct layer_case c;
+        struct convolve_outcome outcome;
+        struct convolve_error error = {0};
+        struct convolve_cost cost;
+        struct convolve_plan *plan;
+        make_case(&c, **method, LAYER_VALUES_ANY);
+        struct both both = run_both(&c);
+        c.spec.max_error_given = true;
+        c.spec.max_error = both.outcome.error_bound;
+        const bool kept = layer_case_run(&c, both.found, &outcome, &error);
+        c.spec.max_error /= 2;
+        if (!kept || layer_case_run(&c, both.found, &outcome, &error) || strcmp(error.pointer, "/max_error") != 0)
+            fail_msg("%s: bound %g, %s", c.name, both.outcome.error_bound, kept ? "half of it is accepted" : "refused");
+        c.spec.max_error_given = false;
+        assert_true(convolve_layer_cost(&cost, &c.spec, 1, &error));
+        assert_true(convolve_layer_plan_create(&plan, &c.spec, c.tensors.kernel, &error));
+        assert_int_equal(cost.method, **method);
+        assert_int_equal(convolve_plan_method(plan), **method);
+        assert_int_equal(convolve_plan_output(plan)->rank, cost.output.rank);
+        assert_memory_equal(convolve_plan_output(plan)->size, cost.output.size, cost.output.rank * sizeof(size_t));
+        assert_true(cost.scratch_bytes >= convolve_plan_scratch_bytes(plan) + convolve_plan_tile_scratch_bytes(plan));
+        convolve_plan_destroy(plan);
+        release_both(&both, &c);
+    }
+}
+
 static void methods_are_chosen_and_refused(void **state)
 {
     (void)state;
@@ -307,6 +339,7 @@ int main(void)
         BOTH(only_windows_that_hold_it_see_a_nan),
         BOTH(windows_of_zeros_give_zero),
         BOTH(an_item_has_the_bits_it_has_alone),
+        BOTH(max_error_and_plan_are_kept),
         cmocka_unit_test(methods_are_chosen_and_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
