@@ -217,8 +217,12 @@ static bool may_overflow(const struct convolve_plan *plan, const struct direct_f
     const double most = state->layout.element == DIRECT_F32 ? (double)FLT_MAX : DBL_MAX;
     if (state->layout.element == DIRECT_U64)
         return false;
-    return input->nonfinite || kernel->nonfinite ||
-           !(input->largest * kernel->largest * exp(n * state->unit_roundoff) < most / 4);
+    if (input->nonfinite || kernel->nonfinite)
+        return true;
+    const double product = input->largest * kernel->largest, growth = n * state->unit_roundoff;
+    if (growth < 1 && product < most / 16) /* as nearly all are: e is below 4 */
+        return false;
+    return !(product * exp(growth) < most / 4);
 }
 
 static double bound_of(const struct convolve_plan *plan, double largest, double sum)

@@ -42,12 +42,21 @@ char *append_unsigned(char *at, uint64_t value)
     return append_digits(at, value, digits_of(value));
 }
 
+/* Eight digits in a word, the first in its lowest byte. */
+static uint64_t eight_hex_digits(uint32_t value)
+{
+    uint64_t word = value; /* halves, quarters and digits move apart */
+    word = (word | word << 16) & 0x0000ffff0000ffff;
+    word = (word | word << 8) & 0x00ff00ff00ff00ff;
+    word = __builtin_bswap64((word | word << 4) & 0x0f0f0f0f0f0f0f0f);
+    const uint64_t letters = (word + 0x0606060606060606) >> 4 & 0x0101010101010101;
+    return word + 0x3030303030303030 + letters * ('a' - '0' - 10);
+}
+
 char *append_hex(char *at, uint64_t value, unsigned count)
 {
-    for (unsigned left = count; left > 0; left--) {
-        at[left - 1] = "0123456789abcdef"[value % 16];
-        value /= 16;
-    }
+    const uint64_t words[2] = {eight_hex_digits((uint32_t)(value >> 32)), eight_hex_digits((uint32_t)value)};
+    memcpy(at, (const char *)words + sizeof words - count, count);
     return at + count;
 }
 

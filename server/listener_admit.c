@@ -130,6 +130,7 @@ bool exchange_admit(struct exchange *exchange, bool *at_once)
     request->client = access_client(config, request, exchange->connection->peer);
     if (!guard_check(&exchange->framing, request->headers, request->header_count, exchange->version, error))
         return false;
+    request->announced_bytes = exchange->framing.length;
     if (!read_target(exchange, &verdict))
         return convolve_fail(error, "overloaded", "", "there is no memory for the request");
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Counters and histograms, and the page that shows them. Threads count in one of a few shards, so that they do not fight over
- * cache lines; the page adds the shards up. Sums are kept in nanoseconds and printed as exact decimals, so no locale and no
+/* Counters and histograms, and the page that shows them. Threads count in shards, so that they do not fight over cache lines: the
+ * first few have one each, the others share the rest. The page adds the shards up. Sums are kept in nanoseconds and printed as exact decimals, so no locale and no
  * rounding has a say. The label `path` only takes what routes.def holds, so the page has a bounded length. */
 #include "server/metrics.h"
 
@@ -16,7 +16,7 @@
 #include "server/pool.h"
 #include "server/request.h"
 
-enum { SHARD_COUNT = 8, ROUTE_COUNT_MAX = 63, CACHE_LINE_BYTES = 64 };
+enum { SHARD_COUNT = 16, OWNED_COUNT = 8, ROUTE_COUNT_MAX = 63, CACHE_LINE_BYTES = 64 };
 
 /* Upper ends of the histograms' buckets, as numbers and as text. */
 static const struct {
@@ -53,18 +53,28 @@ static const char *_Atomic routes[ROUTE_COUNT_MAX];
 
 /* ---- Counting -------------------------------------------------------------------------------------------------- */
 
+static _Thread_local struct shard *own;
+static _Thread_local bool is_owned; /* nobody else writes there */
+
 static struct shard *own_shard(void)
 {
     static _Atomic unsigned next;
-    static _Thread_local struct shard *own;
-    if (own == NULL)
-        own = &shards[atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % SHARD_COUNT];
+    if (own == NULL) {
+        const unsigned ticket = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
+        is_owned = ticket < OWNED_COUNT;
+        own = &shards[is_owned ? ticket : OWNED_COUNT + ticket % (SHARD_COUNT - OWNED_COUNT)];
+    }
     return own;
 }
 
+/* Of this thread's shard. */
 static void count(_Atomic uint64_t *counter, uint64_t more)
 {
-    atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
+    if (is_owned)
+        atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+                              memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
 }
 
 static size_t route_index(const char *route)

@@ -34,6 +34,7 @@ struct request {
     void *state; /* the endpoint's own, from the arena */
     struct job job; /* filled by an endpoint that answers PENDING */
 
+    uint64_t announced_bytes; /* of the body as it is sent; 0: none, or not announced */
     uint64_t body_bytes; /* received so far */
     char *problem_text; /* the document that answers it; from malloc, since memory may be what was missing */
     int64_t error_offset; /* the byte, for malformed-json; else -1 */

@@ -27,12 +27,11 @@ enum { INLINE_BODY_BYTES = 32 << 10 };
 static bool json_begin(struct request *request, const struct json_schema *schema, void **reader,
                        struct convolve_error *error)
 {
-    const char *const length = request->media.gzip ? NULL : request_header(request, "Content-Length");
     struct json_decoder *const decoder = json_decoder_create(&request->arena, schema);
 
     *reader = decoder;
-    if (decoder && length)
-        json_decoder_expect(decoder, strtoull(length, NULL, 10));
+    if (decoder && !request->media.gzip)
+        json_decoder_expect(decoder, request->announced_bytes);
     return decoder || admission_fail_memory(request, error);
 }
 

@@ -3,6 +3,8 @@
 #ifndef SERVER_FORMATS_JSON_BODY_H
 #define SERVER_FORMATS_JSON_BODY_H
 
+#include <stdint.h>
+
 #include "server/formats/json_collect.h"
 #include "server/formats/json_read.h"
 
@@ -19,7 +21,14 @@ struct json_value {
 
 struct json_body {
     struct json_value root;
+    uint64_t
+        letters; /* one bit for each byte, modulo 64, that a member's name begins with: most members asked for are absent */
 };
+
+static inline uint64_t json_letter(const char *name)
+{
+    return (uint64_t)1 << ((unsigned char)name[0] % 64);
+}
 
 /* Reads a finished envelope. NULL: no memory (arena->failure, or the system's). */
 struct json_body *json_body_create(struct arena *arena, const char *envelope, size_t count,

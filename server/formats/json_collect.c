@@ -15,7 +15,7 @@ struct json_tensor *json_collect_create(struct arena *arena, bool object, enum n
     if (!tensor)
         return NULL;
     *tensor = (struct json_tensor){.arena = arena, .object = object};
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < (object ? 3 : 1); i++) /* a nested array has one list only */
         json_numbers_init(&tensor->numbers[i], arena, form);
     return tensor;
 }

@@ -125,7 +125,11 @@ struct json_body *json_body_create(struct arena *arena, const char *envelope, si
     cjson_arena = arena;
     const cJSON *root = cJSON_ParseWithLength(envelope, count);
     cjson_arena = NULL;
-    return root && take_node(&body->root, root, arena, tensors) ? body : NULL;
+    if (!root || !take_node(&body->root, root, arena, tensors))
+        return NULL;
+    for (size_t i = 0; i < body->root.count; i++)
+        body->letters |= json_letter(body->root.items[i].name);
+    return body;
 }
 
 /* ---- Members ---- */
@@ -142,7 +146,7 @@ const struct json_value *json_object_member(const struct json_value *value, cons
 
 const struct json_value *json_member(const struct json_body *body, const char *name)
 {
-    return json_object_member(&body->root, name);
+    return body->letters & json_letter(name) ? json_object_member(&body->root, name) : NULL;
 }
 
 enum json_type json_type_of(const struct json_value *value)

@@ -116,11 +116,31 @@ static inline bool append_number(struct json_numbers *numbers, const struct toke
 
 /* ---- Tensors ---- */
 
+/* One digit with a comma or a bracket right behind it: what many a small array is made of. There is room, and no other number
+ * makes it anything else than whole. */
+static inline const char *take_digits(const char *at, struct json_numbers *numbers)
+{
+    double *const values = numbers->values;
+    size_t count = numbers->count;
+    for (; count < numbers->capacity; at += 2) {
+        const bool negative = *at == '-';
+        if (!json_is_digit(at[negative]) || at[negative + 1] != ',')
+            break;
+        values[count++] = json_with_sign((double)(at[negative] - '0'), negative);
+        at += negative;
+    }
+    numbers->count = count;
+    return at;
+}
+
 /* The numbers of a list of the innermost depth; behind it is its bracket. */
 static bool take_row(struct small *small, struct json_numbers *numbers)
 {
     for (;;) {
         struct token token;
+        if (numbers->form == NUMBERS_WHOLE)
+            small->at = take_digits(small->at, numbers);
+        skip_space(small);
         if (!take_number(small, &token) || !append_number(numbers, &token))
             return false;
         const char next = skip_space(small);
@@ -285,8 +305,9 @@ static const struct json_schema_member *take_name(struct small *small, const str
     return NULL;
 }
 
-static bool take_members(struct small *small, const struct json_schema *schema, struct json_value *root)
+static bool take_members(struct small *small, const struct json_schema *schema, struct json_body *body)
 {
+    struct json_value *const root = &body->root;
     uint64_t seen = 0;
     do {
         step(small);
@@ -297,6 +318,7 @@ static bool take_members(struct small *small, const struct json_schema *schema, 
         seen |= bit;
         struct json_value *const value = &root->items[root->count++];
         *value = (struct json_value){.name = member->name};
+        body->letters |= json_letter(member->name);
         step(small);
         if (!take_value(small, member, value))
             return false;
@@ -322,5 +344,5 @@ struct json_body *json_small_read(struct arena *arena, const struct json_schema 
     if (!body || !items)
         return NULL;
     *body = (struct json_body){.root = {.type = JSON_OBJECT, .items = items}};
-    return take_members(&small, schema, &body->root) ? body : NULL;
+    return take_members(&small, schema, body) ? body : NULL;
 }
