@@ -74,6 +74,9 @@ void config_blame(const struct config *config, enum config_index member, struct 
  * into `waiting`, separated by ", ". False: out of memory, `fresh` is whole but for that. */
 bool config_keep_restart_members(struct config *fresh, const struct config *current, char *waiting, size_t bytes);
 
+/* The same values from the same sources. */
+bool config_equal(const struct config *a, const struct config *b);
+
 void config_print(const struct config *config, FILE *out); /* JSON that --config reads back; every member */
 void config_print_help(FILE *out);
 /* The JSON object `limits` of /v1/info: its length, or what it would need where `bytes` is too small. */

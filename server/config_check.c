@@ -37,7 +37,7 @@ bool config_check_files(const struct config *config, bool starting, struct confi
     return false;
 }
 
-/* ---- What a reload may not change ----------------------------------------------------------------------------- */
+/* ---- What a reload changes, and what it may not ----------------------------------------------------------------------------- */
 
 static bool lists_equal(const struct text_list *a, const struct text_list *b)
 {
@@ -56,6 +56,14 @@ static bool values_equal(const struct config_member *member, const struct config
         return lists_equal(x, y);
     const char *text = *(char *const *)x, *other = *(char *const *)y;
     return text == NULL || other == NULL ? text == other : strcmp(text, other) == 0;
+}
+
+bool config_equal(const struct config *a, const struct config *b)
+{
+    bool equal = memcmp(a->source, b->source, sizeof a->source) == 0;
+    for (size_t i = 0; equal && i < CONFIG_MEMBER_COUNT; i++)
+        equal = values_equal(&config_members[i], a, b);
+    return equal;
 }
 
 static bool copy_value(const struct config_member *member, struct config *to, const struct config *from)

@@ -24,7 +24,8 @@
 
 enum { EXIT_FAILED = 1, EXIT_CONFIG = 2 };
 
-/* A configuration stays until the end, because threads that read it hold no lock. */
+/* A configuration stays until the end, because threads that read it hold no lock. One that a reload did not change is not kept
+ * twice: who reloads every minute to renew a certificate does not make the daemon grow. */
 struct generation {
     struct config config;
     struct generation *older;
@@ -158,6 +159,14 @@ static int start(struct process *process)
 
 /* ---- Life ----------------------------------------------------------------------------------------------------- */
 
+static void put_in_force(struct process *process, const struct config *config)
+{
+    atomic_store(&process->daemon.config, config);
+    atomic_store(&process->daemon.budget.limit, config->max_memory_bytes);
+    pool_set_queue_depth(process->daemon.pool, config->queue_depth);
+    log_configure(config);
+}
+
 static void reload(struct process *process)
 {
     struct command_line command;
@@ -177,12 +186,14 @@ static void reload(struct process *process)
         free(fresh);
         return;
     }
-    fresh->older = process->newest;
-    process->newest = fresh;
-    atomic_store(&process->daemon.config, &fresh->config);
-    atomic_store(&process->daemon.budget.limit, fresh->config.max_memory_bytes);
-    pool_set_queue_depth(process->daemon.pool, fresh->config.queue_depth);
-    log_configure(&fresh->config);
+    if (config_equal(&fresh->config, current)) {
+        config_release(&fresh->config);
+        free(fresh);
+    } else {
+        fresh->older = process->newest;
+        process->newest = fresh;
+        put_in_force(process, &fresh->config);
+    }
     listener_reload(process->listener);
     log_event(LOG_INFO, "reload: the configuration was read again");
     if (waiting[0] != '\0')

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The daemon's life: what it tells about itself, deadlines, callers that hang up, draining, reloading, connections that say
  * nothing. Times are bounds with room (scaled by TEST_SLOWNESS), never expectations of speed. */
-#include "tests/http/harness.h"
+#include "tests/http/beside.h"
 #include "tests/http/slow.h"
 
 #include <errno.h>
@@ -114,7 +114,7 @@ static void drain_finishes_what_was_accepted(void **state)
 {
     (void)state;
     struct child *child = child_start(NULL, NULL, NULL);
-    const char *request = slow_request(child, 1500, "");
+    const char *request = slow_request(child, 800, "");
     int idle = raw_open(child), half = raw_open(child), busy = raw_open(child);
     raw_send_text(idle, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
     check_number("idle", "status", raw_read_answer(idle, false).status, 200);
@@ -234,11 +234,27 @@ static void sighup_reloads(void **state)
     check_number("reload", "exit status", child_stop(child), 0);
 }
 
+static void reloads_that_change_nothing(void **state)
+{
+    (void)state;
+    enum { RELOADS = 1500 };
+    struct child *child = child_start(LIST("--log-level", "error"), NULL, "{\"max_body_bytes\": 1000}");
+    struct held before = {0};
+    for (int i = 0; i < 2 * RELOADS; i++) {
+        kill(child->pid, SIGHUP);
+        usleep(1000);
+        if (i == RELOADS)
+            before = held_by(child);
+    }
+    check_given_back("reloads", child, before, 128);
+    check_number("reloads", "exit status", child_stop(child), 0);
+}
+
 static void a_full_queue_refuses(void **state)
 {
     (void)state;
     struct child *child = child_start(LIST("--queue-depth", "1", "--threads", "1"), NULL, NULL);
-    const char *request = slow_request(child, 1000, "");
+    const char *request = slow_request(child, 400, "");
     int fds[4];
     for (int i = 0; i < 4; i++) {
         fds[i] = raw_open(child);
@@ -363,6 +379,7 @@ int main(void)
         HTTP_TEST(a_hang_up_in_the_answer),
         HTTP_TEST(drain_has_an_end),
         HTTP_TEST(sighup_reloads),
+        HTTP_TEST(reloads_that_change_nothing),
         HTTP_TEST(a_full_queue_refuses),
         HTTP_TEST(connections_beyond_the_limit),
         HTTP_TEST(silence_and_dripping),

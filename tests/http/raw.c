@@ -94,7 +94,7 @@ static bool read_head(int fd, char *head, size_t room)
 {
     size_t count = 0;
     while (count + 1 < room) {
-        if (read_some(fd, head + count, 1, 30000) != 1)
+        if (read_some(fd, head + count, 1, 60000) != 1)
             return false;
         head[++count] = 0;
         if (count >= 4 && !memcmp(head + count - 4, "\r\n\r\n", 4))

@@ -312,6 +312,8 @@ static void test_restart_members_stay(void **state)
     assert_int_equal(fresh.config.queue_depth, 6);
     assert_int_equal(fresh.config.listen.count, 1);
     assert_string_equal(fresh.config.listen.items[0], "127.0.0.1:8080");
+    assert_true(config_equal(&fresh.config, &fresh.config));
+    assert_false(config_equal(&fresh.config, &current.config)); /* queue_depth */
     config_release(&current.config);
     config_release(&fresh.config);
 }
