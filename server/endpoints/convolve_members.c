@@ -192,7 +192,11 @@ static bool choices_read(struct convolve_members *members, const struct json_bod
         spec->mode = (enum convolve_mode)choice;
         spec->mode_given = true;
     }
-    if (!padding_read(json_member(body, "padding"), "/padding", &spec->padding, error))
+    if ((value = json_member(body, "padding")) && json_type_of(value) == JSON_STRING)
+        return convolve_fail(error, "invalid-value", "/padding",
+                             "padding is a string; here it takes integers, without quotes: \"same\" and \"valid\" are "
+                             "values of mode");
+    if (!padding_read(value, "/padding", &spec->padding, error))
         return false;
     if ((value = json_member(body, "boundary"))) {
         if (!json_read_choice(value, "/boundary", boundary_names, &choice, error))

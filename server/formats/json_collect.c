@@ -125,7 +125,8 @@ bool json_nested_other(struct json_tensor *tensor, const char *what)
 {
     char pointer[POINTER_BYTES];
     item_pointer(tensor, tensor->rows.depth, pointer);
-    return json_collect_fail(tensor, "not-a-number", pointer, "expected a number, found %s", what);
+    return json_collect_fail(tensor, "not-a-number", pointer, "expected a number, found %s%s", what,
+                             strcmp(what, "a string") == 0 ? ": numbers stand without quotes" : "");
 }
 
 const char *json_nested_run(struct json_tensor *tensor, const struct json_stretch *stretch, const char *at, bool *after)

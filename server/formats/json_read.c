@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "server/formats/json_body.h"
 #include "server/formats/json_envelope.h"
@@ -205,6 +206,13 @@ bool json_names_kernel(const struct json_value *value)
 
 /* ---- Scalars ---- */
 
+/* What would be fine without its quotes. */
+static bool is_quoted_value(const char *text)
+{
+    return strcmp(text, "true") == 0 || strcmp(text, "false") == 0 ||
+           (text[0] != '\0' && text[strspn(text, "+-.0123456789eE")] == '\0' && strpbrk(text, "0123456789") != NULL);
+}
+
 static bool fail_type(const struct json_value *value, const char *pointer, const char *expected,
                       struct convolve_error *error)
 {
@@ -212,7 +220,8 @@ static bool fail_type(const struct json_value *value, const char *pointer, const
     if (value->type != JSON_STRING)
         return convolve_fail(error, "invalid-value", pointer, "expected %s, found %s", expected, json_type_name(value));
     json_show_text(shown, sizeof shown, value->text);
-    return convolve_fail(error, "invalid-value", pointer, "expected %s, found the string \"%s\"", expected, shown);
+    return convolve_fail(error, "invalid-value", pointer, "expected %s, found the string \"%s\"%s", expected, shown,
+                         is_quoted_value(value->text) ? ": it stands without quotes" : "");
 }
 
 bool json_read_boolean(const struct json_value *value, const char *pointer, bool *result, struct convolve_error *error)
@@ -263,6 +272,21 @@ static void list_choices(char *out, size_t bytes, const char *const *choices)
         used += (size_t)snprintf(out + used, bytes - used, "%s\"%s\"", i ? ", " : "", choices[i]);
 }
 
+/* Words of other libraries that are far from ours by their letters. */
+static const char *known_elsewhere(const char *word)
+{
+    static const char *const words[][2] = {
+        {"nearest", "edge"},       {"replicate", "edge"}, {"repeat", "edge"},    {"mirror", "reflect"},
+        {"zero", "constant"},      {"zeros", "constant"}, {"circular", "wrap"},  {"periodic", "wrap"},
+        {"double", "float64"},     {"float", "float64"},  {"single", "float32"}, {"int", "int64"},
+        {"complex", "complex128"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcasecmp(words[i][0], word) == 0)
+            return words[i][1];
+    return word;
+}
+
 bool json_read_choice(const struct json_value *value, const char *pointer, const char *const *choices, unsigned *result,
                       struct convolve_error *error)
 {
@@ -277,7 +301,7 @@ bool json_read_choice(const struct json_value *value, const char *pointer, const
         snprintf(expected, sizeof expected, "one of %s", list);
         return fail_type(value, pointer, expected, error);
     }
-    struct nearest nearest = {.wanted = value->text};
+    struct nearest nearest = {.wanted = known_elsewhere(value->text)};
     for (unsigned i = 0; choices[i]; i++)
         nearest_offer(&nearest, choices[i]);
     json_show_text(shown, sizeof shown, value->text);

@@ -24,6 +24,8 @@ static void name_byte(int byte, char *out, size_t bytes)
         snprintf(out, bytes, "the byte 0x%02x", byte);
 }
 
+#define EXAMPLE "{\"input\": [1, 2, 3], \"kernel\": [1, 1]}"
+
 /* Sentences for what people often write where a value belongs; NULL for everything else. */
 static const char *common_value_mistake(const struct json_syntax *syntax)
 {
@@ -56,8 +58,18 @@ static const char *common_value_mistake(const struct json_syntax *syntax)
     case 0xef:
         return at_start ? "the text begins with a byte order mark (0xef 0xbb 0xbf): send UTF-8 without one" : NULL;
     case 0xfe:
-    case 0xff:
         return at_start ? "the text begins as UTF-16 does: send UTF-8" : NULL;
+    case 0xff:
+        return at_start
+                   ? "the body begins as UTF-16 or a JPEG does: send text as UTF-8, and a picture's pixels as nested "
+                     "lists or as .npy"
+                   : NULL;
+    case 0x89:
+        return at_start ? "the body begins as a PNG does: send a picture's pixels as nested lists or as .npy" : NULL;
+    case 0xe2:
+        return "strings stand in straight double quotes in JSON, found the byte 0xe2, as typographic quotes begin with";
+    case '(':
+        return "lists stand between [ and ] in JSON, found '('";
     case 0x1f:
         return at_start ? "the body begins as gzip does: send Content-Encoding: gzip with it" : NULL;
     case 0x93:
@@ -73,7 +85,9 @@ static void describe_value(const struct json_syntax *syntax, const char *found, 
     if (mistake)
         snprintf(out, bytes, "%s", mistake);
     else if (syntax->fault_byte < 0 && syntax->fault_offset == 0)
-        snprintf(out, bytes, "the body is empty: expected a JSON object");
+        snprintf(out, bytes, "the body is empty: expected a JSON object, as in " EXAMPLE);
+    else if (syntax->fault_offset == 0)
+        snprintf(out, bytes, "expected a JSON object, as in " EXAMPLE ", found %s", found);
     else
         snprintf(out, bytes, "expected a value%s, found %s",
                  syntax->state == STATE_FIRST_ITEM ? " or ]"
@@ -94,6 +108,10 @@ static void describe_name(const struct json_syntax *syntax, const char *found, c
         snprintf(out, bytes, "names stand in double quotes in JSON, found %s", found);
     else if (byte == '/' || byte == '#')
         snprintf(out, bytes, "expected a name: JSON has no comments");
+    else if (byte == 0xe2)
+        snprintf(
+            out, bytes,
+            "names stand in straight double quotes in JSON, found the byte 0xe2, as typographic quotes begin with");
     else
         snprintf(out, bytes, "expected a name in double quotes%s, found %s",
                  syntax->state == STATE_FIRST_NAME ? " or }" : "", found);
@@ -112,7 +130,11 @@ static void describe_after(const struct json_syntax *syntax, const char *found, 
         [LAST_COLON] = "a value",
     };
     if (syntax->depth == 0)
-        snprintf(out, bytes, "expected nothing but white space after the end of the JSON value, found %s", found);
+        snprintf(
+            out, bytes,
+            "expected nothing but white space after the end of the JSON value, found %s: a body is one JSON object, "
+            "as in " EXAMPLE,
+            found);
     else
         snprintf(out, bytes, "expected a comma or %c after %s, found %s",
                  syntax->objects >> (syntax->depth - 1) & 1 ? '}' : ']', lasts[syntax->last], found);

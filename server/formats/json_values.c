@@ -99,9 +99,8 @@ static bool fail_no_tensor(const struct json_value *value, const char *pointer, 
         return fail_field(error, "unknown-member", pointer, "name",
                           "a tensor has no member \"name\": only a kernel can be named");
     return convolve_fail(error, "invalid-value", pointer,
-                         "expected a tensor (a nested array of numbers, or an object of "
-                         "shape and data), found %s",
-                         json_type_name(value));
+                         "expected a tensor (a nested array of numbers, or an object of shape and data), found %s%s",
+                         json_type_name(value), value->type == JSON_STRING ? ": lists stand without quotes" : "");
 }
 
 bool json_tensor_shape(const struct json_value *value, const char *pointer, bool allow_shape_only, bool *shape_only,
