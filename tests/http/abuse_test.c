@@ -4,14 +4,13 @@
  *
  * Where each pitfall of libmicrohttpd 0.9.75 and cJSON 1.7.15 is held to. Framing, duplicate and folded headers, NUL, its own error
  * pages, 8 to 32 KiB of headers, CONNECT, absolute form, pipelines (1 to 5, 12, 13): raw_test framing_faults, no_request_at_all,
- * what_the_library_hides here, many_headers, old_clients, a_pipeline_of_a_hundred; limits_test paths_and_methods. An answer in the
+ * what_the_library_hides here, eight_kib_of_headers_suffice, old_clients, a_pipeline_of_a_hundred; limits_test paths_and_methods. An answer in the
  * middle of a body (6): limits_test bodies, far_too_large here. One timeout, of silence (7): life_test silence_and_dripping.
  * Suspended connections (8): phases_test hang_ups, life_test drain_has_an_end. Limits of connections (9): life_test
  * connections_beyond_the_limit, limits_per_address here. Descriptors (10): faults_test descriptors_run_out. TLS (11): tls_test. What
  * cJSON would accept, infinities, NUL and case in names, depth, locale: syntax_test, members_test, errors_test, the tests of
  * tests/formats, faults_test locales. */
 #include "tests/http/beside.h"
-#include "tests/http/slow.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -98,13 +98,16 @@ static void *slow_readers(void *unused)
 
 static void *idle_ones(void *unused)
 {
-    enum { COUNT = 1200 };
-    static int fds[COUNT];
-    for (int i = 0; i < COUNT; i++)
+    enum { COUNT_MAX = 4000 };
+    static int fds[COUNT_MAX];
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    const int count = limit.rlim_cur > 2 * COUNT_MAX ? COUNT_MAX : (int)limit.rlim_cur / 2;
+    for (int i = 0; i < count; i++)
         fds[i] = raw_open(victim);
     while (!over)
         usleep(10000);
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < count; i++)
         close(fds[i]);
     return unused;
 }
@@ -351,62 +354,15 @@ static void half_closed_callers_are_let_go(void **state)
     check_number("half closed", "exit status", child_stop(victim), 0);
 }
 
-/* ---- Reload and drain under load ---- */
-
-static void reloads_under_load(void **state)
-{
-    (void)state;
-    enum { CALLERS = 4 };
-    struct beside *callers[CALLERS];
-    victim = child_start(NULL, NULL, "{\"max_work\": 1000000}");
-    for (int i = 0; i < CALLERS; i++)
-        callers[i] = beside_start(victim);
-    for (int i = 0; i < 24; i++) {
-        FILE *file = fopen(victim->config_path, "w");
-        assert_non_null(file);
-        fputs(i % 3 == 2 ? "{\"max_work\": \"many\"}"
-              : i % 3    ? "{\"queue_depth\": 100}"
-                         : "{\"max_memory_bytes\": 100000000}",
-              file);
-        fclose(file);
-        kill(victim->pid, SIGHUP);
-        usleep(40000);
-    }
-    for (int i = 0; i < CALLERS; i++)
-        beside_stop(callers[i], "beside reloads", 2000, 10);
-    check_holds("a broken file", "log", child_log(victim), "nothing was changed");
-    check_number("reloads", "exit status", child_stop(victim), 0);
-}
-
-static void drain_loses_nothing(void **state)
-{
-    (void)state;
-    enum { CALLERS = 12 };
-    int fds[CALLERS];
-    victim = child_start(LIST("--threads", "2"), NULL, NULL);
-    const char *request = slow_request(victim, 150, "");
-    for (int i = 0; i < CALLERS; i++) {
-        fds[i] = raw_open(victim);
-        raw_send_text(fds[i], request);
-    }
-    usleep((useconds_t)(300 * 1000 * slowness())); /* all are received, few are answered */
-    kill(victim->pid, SIGTERM);
-    for (int i = 0; i < CALLERS; i++) {
-        struct answer answer = raw_read_answer(fds[i], false);
-        check_number(textf("received before the drain, %d", i), "status", answer.status, 200);
-        check_holds("received before the drain", "body", answer.body, "\"output\"");
-        close(fds[i]);
-    }
-    check_number("drain under load", "exit status", child_wait(victim), 0);
-}
-
 int main(void)
 {
+    struct rlimit limit; /* for thousands of connections on both sides */
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
     const struct CMUnitTest tests[] = {
-        HTTP_TEST(all_kinds_at_once),      HTTP_TEST(the_log_keeps_its_lines),
-        HTTP_TEST(what_the_library_hides), HTTP_TEST(far_too_large),
-        HTTP_TEST(limits_per_address),     HTTP_TEST(reloads_under_load),
-        HTTP_TEST(drain_loses_nothing),    HTTP_TEST(half_closed_callers_are_let_go),
+        HTTP_TEST(all_kinds_at_once), HTTP_TEST(the_log_keeps_its_lines), HTTP_TEST(what_the_library_hides),
+        HTTP_TEST(far_too_large),     HTTP_TEST(limits_per_address),      HTTP_TEST(half_closed_callers_are_let_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
