@@ -37,7 +37,7 @@ static unsigned layer_stage_count(const struct convolve_plan *plan)
     const struct layer_state *state = layer_state(plan);
     if (state->fft.used)
         return 3 + (unsigned)state->fft.slices + state->fold;
-    return 4 + (sweeps(state) ? (unsigned)state->sweep.passes : 0) + (state->fold || layer_gathers(state));
+    return 4 + (sweeps(state) ? (unsigned)state->sweep.passes : 0) + (state->fold || layer_joins(state));
 }
 
 static unsigned stage_of(const struct convolve_plan *plan, unsigned stage)
@@ -49,7 +49,7 @@ static unsigned stage_of(const struct convolve_plan *plan, unsigned stage)
         return STAGE_CHECK;
     if (layer_state(plan)->fft.used)
         return stage < STAGE_MAKE + layer_state(plan)->fft.slices ? STAGE_SLICE : STAGE_FOLD;
-    if (layer_gathers(layer_state(plan)) && stage + 2 == count)
+    if (layer_joins(layer_state(plan)) && stage + 2 == count)
         return STAGE_JOIN;
     if (sweeps(layer_state(plan)))
         return stage < STAGE_MAKE + layer_state(plan)->sweep.passes ? STAGE_SWEEP : STAGE_EMIT;
@@ -140,13 +140,13 @@ static void layer_run_tile(const struct convolve_plan *plan, const struct convol
         prepare_tile(plan, run, tile);
         break;
     case STAGE_CONCLUDE:
-        if (layer_gathers(state))
+        if (layer_joins(state))
             layer_begin(plan, run);
         else
             conclude(plan, run);
         break;
     case STAGE_JOIN:
-        layer_conclude(plan, run, true);
+        layer_conclude(plan, run, layer_gathers(state));
         break;
     case STAGE_MAKE:
         if (state->plain)
@@ -201,6 +201,8 @@ static double layer_predict(const struct convolve_plan *plan, const struct convo
         return NAN; /* filters by fft cannot tell */
     for (size_t tile = 0; tile < state->scan_tiles; tile++)
         layer_scan_tile(plan, run, 0, tile);
+    for (size_t block = 0; state->pack_looks && block < state->weight_chunks; block++)
+        layer_pack_look(plan, run, block);
     for (size_t tile = 0; state->winograd.m && tile < layer_winograd_scan_tiles(state); tile++)
         layer_winograd_scan(plan, run, tile);
     conclude(plan, run);

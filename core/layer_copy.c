@@ -236,10 +236,20 @@ static void copy_part(const struct layer_unit *unit, const struct layout *layout
         memset(to + slot * layout->pitch[2] * bytes, 0, rows->inside * row_bytes);
         memset(to + slot * layout->pitch[2] * bytes + rows->end * row_bytes, 0, (rows->count - rows->end) * row_bytes);
     }
+    const bool whole = x->step == 1 && state->parts == 1 && state->source.axis_pitch[2] == 1;
     for (size_t slot = 0; slot < slots; slot++, to += layout->pitch[2] * bytes) {
         const int64_t start = slot_start(x, &unit->phase[2], slot, unit->first[2]);
         const struct span span = split ? span_of(start, 1, layout->cells[2] * x->step, x->source)
                                        : span_of(start, x->step, layout->cells[2], x->source);
+        if (whole && rows->inside < rows->end) {
+            const unsigned char *const from =
+                base + (size_t)(rows->start + (int64_t)rows->inside * rows->step) * pitch +
+                (span.inside < span.end ? (size_t)(span.start + (int64_t)span.inside) * bytes : 0);
+            (bytes == 4 ? unit->plan->routines->pad_u32 : unit->plan->routines->pad_u64)(
+                to + rows->inside * row_bytes, layout->cells[2], from, pitch / bytes * (size_t)rows->step,
+                rows->end - rows->inside, span.inside, span.end - span.inside, span.count - span.end);
+            continue;
+        }
         for (size_t row = rows->inside; row < rows->end; row++) {
             const unsigned char *const from = base + (size_t)(rows->start + (int64_t)row * rows->step) * pitch;
             if (split)

@@ -6,6 +6,7 @@
 #include "core/layer_winograd.h"
 
 enum {
+    OUTER_PLACES = 7, /* of a row, from which on blocks of places are as good without gaps */
     UNIT_PLACES = 512, /* at most, where channels are few */
     UNIT_PLACES_LEAST = 96, /* where rows are not cut */
     ROWS_PLACES = 4096, /* where filters' blocks make the rows */
@@ -184,6 +185,8 @@ static bool slot_each_x(const struct layer_state *state, size_t wide, size_t hig
 {
     const struct layer_cut *const x = &state->cut[2];
     const double gap = (double)(x->taps - 1) * (double)(x->delta < 0 ? -x->delta : x->delta);
+    if (state->outer && wide >= OUTER_PLACES)
+        return false;
     return high > 1 && wide == x->places && x->step == 1 && state->parts == 1 && !state->by_rows &&
            (double)place_work(state) / (double)state->channels * gap > 16 * (double)(x->taps - 1) * (double)wide;
 }
@@ -193,7 +196,9 @@ static bool choose_unit(struct layer_state *state)
 {
     struct layer_cut *const y = &state->cut[1], *const x = &state->cut[2];
     const size_t fit_work = 4 * (size_t)TILE_WORK / place_work(state);
+    const bool few = state->outer && x->places <= LAYER_OUTER_PLACES / y->places;
     const size_t most = state->by_rows                 ? ROWS_PLACES
+                        : few                          ? LAYER_OUTER_PLACES
                         : fit_work < UNIT_PLACES_LEAST ? UNIT_PLACES_LEAST
                                                        : layer_least(fit_work, UNIT_PLACES);
     const size_t units = divide_up(x->places, most);
@@ -244,10 +249,11 @@ static bool count_units(struct layer_state *state)
     if (__builtin_mul_overflow(chain, places, &work))
         work = SIZE_MAX;
     work = work ? work : 1;
-    size_t rows = 4 * (size_t)TILE_WORK / work / SIMD_PANEL_ROWS * SIMD_PANEL_ROWS;
-    rows = rows < SIMD_PANEL_ROWS ? SIMD_PANEL_ROWS : rows;
+    const size_t block = state->block_rows;
+    size_t rows = 4 * (size_t)TILE_WORK / work / block * block;
+    rows = rows < block ? block : rows;
     state->row_units = divide_up(state->rows, rows);
-    state->unit_rows = divide_up(divide_up(state->rows, state->row_units), SIMD_PANEL_ROWS) * SIMD_PANEL_ROWS;
+    state->unit_rows = divide_up(divide_up(state->rows, state->row_units), block) * block;
     state->row_units = divide_up(state->rows, state->unit_rows);
     if (__builtin_mul_overflow(state->unit_count, phases, &state->unit_count) ||
         __builtin_mul_overflow(state->unit_count, state->row_units, &state->unit_count))
@@ -261,7 +267,7 @@ static bool count_units(struct layer_state *state)
     for (unsigned i = 0; i < LAYER_AXES; i++)
         if (__builtin_mul_overflow(state->tap_count, state->cut[i].taps, &state->tap_count))
             return false;
-    state->made_rows = unit_rows;
+    state->made_rows = layer_least(state->unit_rows, state->packed_rows);
     return !__builtin_mul_overflow(state->unit_channels, state->copy_channel, &state->copy_elements) &&
            !__builtin_mul_overflow(state->cut[1].unit, state->cut[2].cells, &state->made_row) &&
            !__builtin_mul_overflow(state->made_row, state->made_rows, &(size_t){0});
@@ -358,9 +364,13 @@ bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *ge
     if (!state->fold)
         join_axes(state->cut);
     state->fold_tiles = state->fold ? divide_up(geometry->output_count, 1 << 12) : 0;
-    state->pack_tiles = divide_up(state->rows, SIMD_PANEL_ROWS) * geometry->groups;
     state->by_rows = layer_rows_suit(state);
-    return choose_unit(state) && count_units(state);
+    layer_pack_shape(state, layer_outer_suits(state));
+    if (!choose_unit(state) || !count_units(state))
+        return false;
+    if (state->outer && layer_outer_packs_late(state))
+        layer_pack_late(state);
+    return true;
 }
 
 static bool direct_scratch(const struct layer_state *state, size_t *bytes)
@@ -374,7 +384,8 @@ static bool direct_scratch(const struct layer_state *state, size_t *bytes)
     return state->plain || (plan_size_add(bytes, state->tap_count, sizeof(ptrdiff_t)) &&
                             plan_size_add(bytes, state->copy_elements, state->element_bytes) &&
                             plan_size_add(bytes, state->made_rows * state->made_row, state->element_bytes) &&
-                            (!state->by_rows || layer_rows_scratch(state, bytes)));
+                            (!state->by_rows || layer_rows_scratch(state, bytes)) &&
+                            (!state->outer || layer_outer_scratch(state, bytes)));
 }
 
 bool layer_tile_scratch(const struct layer_state *state, size_t *bytes)

@@ -14,9 +14,13 @@
 #include <math.h>
 #include <string.h>
 
-static size_t packed_values(const struct layer_state *state)
+/* Counted in values; lanes that have no row as well. */
+static bool packed_values(const struct layer_state *state, size_t *values)
 {
-    return state->plain || state->sweep.by_lanes || state->fft.used || state->planes.used ? 0 : state->weight_values;
+    *values = state->plain || state->sweep.by_lanes || state->fft.used || state->planes.used || state->packs_late
+                  ? 0
+                  : state->weight_values;
+    return !state->outer || !__builtin_mul_overflow(*values / state->rows, state->packed_rows, values);
 }
 
 static size_t gathered_count(const struct layer_state *state)
@@ -26,9 +30,9 @@ static size_t gathered_count(const struct layer_state *state)
 
 bool layer_scratch_size(const struct layer_state *state, size_t *bytes)
 {
-    const size_t packed = packed_values(state);
+    size_t packed;
     *bytes = 0;
-    return plan_size_add(bytes, 1, sizeof(struct layer_findings)) &&
+    return packed_values(state, &packed) && plan_size_add(bytes, 1, sizeof(struct layer_findings)) &&
            plan_size_add(bytes, state->source_chunks, sizeof(struct layer_facts)) &&
            plan_size_add(bytes, state->weight_chunks, sizeof(struct layer_facts)) &&
            plan_size_add(bytes, state->bias_chunks, sizeof(struct layer_facts)) &&
@@ -44,12 +48,14 @@ struct layer_scratch layer_scratch_parts(const struct layer_state *state, void *
 {
     unsigned char *cursor = scratch;
     struct layer_scratch parts = {0};
+    size_t packed;
+    packed_values(state, &packed); /* has been counted */
     parts.findings = plan_scratch_take(&cursor, 1, sizeof *parts.findings);
     parts.source = plan_scratch_take(&cursor, state->source_chunks, sizeof *parts.source);
     parts.weight = plan_scratch_take(&cursor, state->weight_chunks, sizeof *parts.weight);
     parts.bias = plan_scratch_take(&cursor, state->bias_chunks, sizeof *parts.bias);
     parts.gathered = plan_scratch_take(&cursor, gathered_count(state), sizeof *parts.gathered);
-    parts.packed = plan_scratch_take(&cursor, packed_values(state), state->parts * state->element_bytes);
+    parts.packed = plan_scratch_take(&cursor, packed, state->parts * state->element_bytes);
     parts.target = plan_scratch_take(&cursor, state->target_values, state->parts * state->element_bytes);
     parts.copied = plan_scratch_take(&cursor, state->sweep.copied, state->element_bytes);
     parts.plane_bounds = plan_scratch_take(&cursor, state->fft.planes, sizeof *parts.plane_bounds);
@@ -70,40 +76,51 @@ const void *layer_factors(const struct layer_state *state, const struct convolve
 
 /* ---- Gathering -------------------------------------------------------------------------------------------------------- */
 
-static struct layer_facts scan_chunk(const struct convolve_plan *plan, const void *values, size_t count, size_t chunk)
+void layer_look(const struct convolve_plan *plan, const void *values, size_t count, struct layer_facts *facts)
 {
-    const size_t first = chunk * LAYER_CHUNK, length = layer_least(LAYER_CHUNK, count - first);
-    struct simd_facts facts = {0};
+    struct simd_facts found = {facts->largest, facts->fractional, facts->nonfinite};
     uint64_t integer = 0;
     switch (layer_state(plan)->element) {
     case LAYER_F32:
-        plan->routines->scan_f32(&facts, (const float *)values + first, length);
+        plan->routines->scan_f32(&found, values, count);
         break;
     case LAYER_F64:
-        plan->routines->scan_f64(&facts, (const double *)values + first, length);
+        plan->routines->scan_f64(&found, values, count);
         break;
     case LAYER_U64:
-        integer = plan->routines->largest_i64((const int64_t *)values + first, length);
+        integer = plan->routines->largest_i64(values, count);
         break;
     }
-    return (struct layer_facts){
-        .largest = facts.largest, .integer = integer, .fractional = facts.fractional, .nonfinite = facts.nonfinite};
+    *facts = (struct layer_facts){.largest = found.largest,
+                                  .integer = integer > facts->integer ? integer : facts->integer,
+                                  .fractional = found.fractional,
+                                  .nonfinite = found.nonfinite};
+}
+
+static struct layer_facts scan_chunk(const struct convolve_plan *plan, const void *values, size_t count, size_t chunk)
+{
+    const size_t first = chunk * LAYER_CHUNK;
+    struct layer_facts facts = {0};
+    layer_look(plan, (const unsigned char *)values + first * layer_state(plan)->element_bytes,
+               layer_least(LAYER_CHUNK, count - first), &facts);
+    return facts;
 }
 
 void layer_scan_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t first, size_t tile)
 {
     const struct layer_state *state = layer_state(plan);
     const struct layer_scratch scratch = layer_scratch_parts(state, run->scratch);
-    const size_t all = state->source_chunks + state->weight_chunks + state->bias_chunks;
+    const size_t weights = state->pack_looks ? 0 : state->weight_chunks;
+    const size_t all = state->source_chunks + weights + state->bias_chunks;
     first += tile * 16;
     for (size_t i = first; i < all && i < first + 16; i++) {
         size_t chunk = i;
         if (chunk < state->source_chunks) {
             scratch.source[chunk] = scan_chunk(plan, layer_source(state, run), state->source_values, chunk);
-        } else if ((chunk -= state->source_chunks) < state->weight_chunks) {
+        } else if ((chunk -= state->source_chunks) < weights) {
             scratch.weight[chunk] = scan_chunk(plan, layer_factors(state, run), state->weight_values, chunk);
         } else {
-            chunk -= state->weight_chunks;
+            chunk -= weights;
             scratch.bias[chunk] = scan_chunk(plan, run->bias, state->bias_values, chunk);
         }
     }

@@ -92,7 +92,7 @@ bool layer_fft_derive(struct layer_state *state)
     fft->slices = weight ? geometry->items : layer_reads_y(geometry) ? y : x;
     fft->planes = geometry->groups * (weight ? x * y : geometry->items * (layer_reads_y(geometry) ? x : y));
     fft->used = fft->slices < (size_t)1 << 30;
-    state->pack_tiles = 0;
+    layer_pack_nothing(state);
     state->sweep = (struct layer_sweep){0};
     if (!state->fold)
         state->target_values = 0;

@@ -110,7 +110,7 @@ void layer_planes_derive(struct layer_state *state)
     planes->tiles = divide_up(planes->units, planes->units_per_tile);
     planes->gathers = covers(state, 1, planes->bands) && covers(state, 2, planes->strips);
     planes->used = true;
-    state->pack_tiles = 0;
+    layer_pack_nothing(state);
 }
 
 bool layer_planes_scratch(const struct layer_state *state, size_t *bytes)

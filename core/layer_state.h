@@ -105,6 +105,9 @@ struct layer_state {
     unsigned parts; /* real numbers of one value */
     bool plain; /* one output at a time, by the definition */
     bool by_rows; /* units are made by filters' blocks (layer_rows.c) */
+    bool outer; /* lanes are output channels (layer_outer.c) */
+    bool pack_looks; /* packing looks at the weights' values as well, block by block */
+    bool packs_late; /* units pack their weights, since no other unit needs them */
     bool fold;
     double unit_roundoff, tiny, exact_below;
 
@@ -112,6 +115,7 @@ struct layer_state {
     struct layer_tensor source, target;
     size_t channels, rows, row_channels; /* of a group: summed; rows = row_channels * parts */
     size_t weight_channel_pitch, weight_row_pitch, weight_group_pitch; /* in values, of summed and of output channels */
+    size_t block_rows, packed_rows; /* of a packed block, and of all, whole lines where lanes are output channels */
     size_t unit_rows, row_units, unit_channels; /* unit_channels: copied at a time */
     size_t unit_count, units_per_tile, tile_count;
     size_t copy_channel; /* real numbers of one channel in a copy */
@@ -162,6 +166,7 @@ struct layer_scratch {
 enum {
     LAYER_CHUNK = 1 << 14,
     LAYER_PHASES_MAX = 1 << 12,
+    LAYER_OUTER_PLACES = 256, /* of an item, that units whose lanes are output channels do not cut */
     LAYER_ROWS_MOST = 2, /* of a group, that filters' blocks make */
     LAYER_PLANES_MOST = 8, /* channels of either side of a group that is made in planes */
 };
@@ -190,6 +195,12 @@ static inline bool layer_gathers(const struct layer_state *state)
     return state->planes.gathers || state->sweep.gathers;
 }
 
+/* Whether what the values tell is joined after the outputs are made. */
+static inline bool layer_joins(const struct layer_state *state)
+{
+    return layer_gathers(state) || state->packs_late;
+}
+
 bool layer_scratch_size(const struct layer_state *state, size_t *bytes);
 struct layer_scratch layer_scratch_parts(const struct layer_state *state, void *scratch);
 
@@ -204,9 +215,20 @@ struct layer_phase layer_phase_at(const struct layer_state *state, unsigned axis
 
 /* ---- layer_pack.c: weights in the order of the panels ---- */
 
+/* How blocks of rows are packed: as panels take them, or whole lines of lanes. */
+void layer_pack_shape(struct layer_state *state, bool outer);
 /* Where the weights of a block of rows begin, of which `row` is the first, in real numbers. */
 size_t layer_pack_offset(const struct layer_state *state, const struct layer_phase *phases, size_t group, size_t row);
+/* Nothing is packed. */
+void layer_pack_nothing(struct layer_state *state);
+/* By the units that make the rows. */
+void layer_pack_late(struct layer_state *state);
 void layer_pack_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
+/* Looks at the weights of a block, where packing does. */
+void layer_pack_look(const struct convolve_plan *plan, const struct convolve_run *run, size_t block);
+/* Steps first .. first+count-1 of the block that begins with `row`, which is conv's, and what they tell: adds to the facts. */
+void layer_pack_steps(const struct convolve_plan *plan, const struct convolve_run *run, void *out, size_t group,
+                      size_t row, size_t first, size_t count, struct layer_facts *facts);
 
 /* ---- layer_unit.c, layer_copy.c ---- */
 struct layer_unit {
@@ -225,6 +247,8 @@ struct layer_unit {
 void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run *run, size_t unit, void *tile_scratch);
 /* Where the first row of places of a row (counted in the group) is made, and bytes from there to the next. */
 unsigned char *layer_made_row(const struct layer_unit *unit, size_t row, size_t *pitch);
+/* Where in the target a row's row of places y begins. */
+unsigned char *layer_target_row(const struct layer_unit *unit, size_t row, size_t y);
 /* Fills unit->copy with `channels` channels from `channel` on. */
 void layer_copy_input(const struct layer_unit *unit, size_t channel, size_t channels);
 /* Fills the offsets and what the copy's pitches are. */
@@ -240,6 +264,17 @@ void layer_planes_derive(struct layer_state *state);
 bool layer_planes_scratch(const struct layer_state *state, size_t *bytes);
 void layer_planes_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile,
                        void *tile_scratch);
+
+/* ---- layer_outer.c: units whose lanes are output channels ---- */
+bool layer_outer_suits(const struct layer_state *state);
+/* Whether no unit's weights are those of another unit. */
+bool layer_outer_packs_late(const struct layer_state *state);
+bool layer_outer_scratch(const struct layer_state *state, size_t *bytes);
+/* Adds `channels` copied channels, `channel` the first of them, to what is made. */
+void layer_outer_make(const struct layer_unit *unit, const void *packed, size_t channel, size_t channels,
+                      void *scratch);
+/* Brings to the target what is made; whether all of it is finite. */
+bool layer_outer_emit(const struct layer_unit *unit, void *scratch);
 
 /* ---- layer_weight.c: backward_weight where it is not plain. False where a size cannot be counted. ---- */
 bool layer_sweep_derive(struct layer_state *state);
@@ -260,6 +295,8 @@ void layer_move_row(const struct layer_state *state, unsigned char *to, const un
                     size_t pitch);
 
 /* ---- layer_facts.c ---- */
+/* Joins what values tell to the facts. */
+void layer_look(const struct convolve_plan *plan, const void *values, size_t count, struct layer_facts *facts);
 /* Chunks of values, which are counted through the source, the weight and the bias, from `first` on: a tile of them. */
 void layer_scan_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t first, size_t tile);
 /* Nothing found. */

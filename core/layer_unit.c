@@ -53,6 +53,12 @@ static unsigned char *target_of(const struct layer_unit *unit)
     return state->fold ? layer_scratch_parts(state, unit->run->scratch).target : unit->run->output;
 }
 
+unsigned char *layer_target_row(const struct layer_unit *unit, size_t row, size_t y)
+{
+    const struct layer_state *state = unit->state;
+    return target_of(unit) + (target_value(unit, row, y, 0) * state->parts + row % state->parts) * state->element_bytes;
+}
+
 /* ---- Rows to their places --------------------------------------------------------------------------------------------- */
 
 void layer_move_row(const struct layer_state *state, unsigned char *to, const unsigned char *from, size_t count,
@@ -75,10 +81,9 @@ static void move_rows(const struct layer_unit *unit)
     const size_t bytes = state->element_bytes, parts = state->parts;
     const size_t pitch = state->target.axis_pitch[2] * state->cut[2].phases_apart * parts;
     const unsigned char *const made = unit->made;
-    unsigned char *const target = target_of(unit);
     for (size_t row = unit->row; row < unit->row + unit->rows; row++)
         for (size_t y = 0; y < unit->count[1]; y++)
-            layer_move_row(state, target + (target_value(unit, row, y, 0) * parts + row % parts) * bytes,
+            layer_move_row(state, layer_target_row(unit, row, y),
                            made + ((row - unit->row) * unit->made_pitch + y * unit->row_pitch) * bytes, unit->count[2],
                            pitch);
 }
@@ -122,7 +127,7 @@ unsigned char *layer_made_row(const struct layer_unit *unit, size_t row, size_t 
     const size_t bytes = state->element_bytes;
     *pitch = (unit->straight ? state->target.axis_pitch[1] * state->cut[1].phases_apart : unit->row_pitch) * bytes;
     if (unit->straight)
-        return target_of(unit) + target_value(unit, row, 0, 0) * bytes;
+        return layer_target_row(unit, row, 0);
     return (unsigned char *)unit->made + (row - unit->row) * unit->made_pitch * bytes;
 }
 
@@ -173,7 +178,7 @@ static void choose_shape(struct layer_unit *unit)
         unit->row_pitch = x;
     const bool dense = unit->row_pitch == x;
     const size_t flat_vectors = ((y - 1) * unit->row_pitch + x + lanes - 1) / lanes;
-    unit->flat = y > 1 && !state->by_rows && (dense || flat_vectors < (x + lanes - 1) / lanes * y);
+    unit->flat = y > 1 && !state->by_rows && !state->outer && (dense || flat_vectors < (x + lanes - 1) / lanes * y);
     unit->straight =
         neighbours && (!unit->flat || (dense && state->cut[1].phases_apart == 1 && state->target.axis_pitch[1] == x));
     unit->made_pitch = (y - 1) * unit->row_pitch + x;
@@ -191,7 +196,7 @@ static bool made_is_finite(const struct layer_unit *unit)
 static void look_at_rows(const struct layer_unit *unit)
 {
     const struct layer_state *state = unit->state;
-    if (state->fold || state->element == LAYER_U64 || made_is_finite(unit))
+    if (state->fold || state->element == LAYER_U64)
         return;
     const size_t pitch = state->target.axis_pitch[2] * state->cut[2].phases_apart;
     const size_t row_pitch = state->target.axis_pitch[1] * state->cut[1].phases_apart;
@@ -228,12 +233,15 @@ void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run 
         const size_t channels = layer_least(state->unit_channels, state->channels - channel);
         if (unit.tap_count)
             layer_copy_input(&unit, channel, channels);
-        if (state->by_rows)
+        if (state->outer)
+            layer_outer_make(&unit, packed_weights(&unit), channel, channels, rows_scratch);
+        else if (state->by_rows)
             layer_make_by_rows(&unit, packed_weights(&unit), rows_scratch);
         else
             make_rows(&unit, channel, channels);
     }
-    if (!unit.straight)
+    if (!unit.straight && !state->outer)
         move_rows(&unit);
-    look_at_rows(&unit);
+    if (!(state->outer ? layer_outer_emit(&unit, rows_scratch) : made_is_finite(&unit)))
+        look_at_rows(&unit);
 }

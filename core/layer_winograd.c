@@ -76,6 +76,7 @@ bool layer_winograd_derive(struct layer_state *state)
     const unsigned m = layer_winograd_tile(state), n = m + 2;
     const size_t line = 64 / state->element_bytes;
     *w = (struct layer_winograd){.m = m};
+    layer_pack_shape(state, false);
     w->tiles[0] = divide_up(state->cut[1].target, m);
     w->tiles[1] = divide_up(state->cut[2].target, m);
     const size_t work = n * n * state->channels * state->rows;

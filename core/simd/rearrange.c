@@ -50,6 +50,40 @@ typedef uint64_t __attribute__((may_alias)) any_u64;
 DEFINE_PHASES(u32)
 DEFINE_PHASES(u64)
 
+/* Where a row has a whole vector, and its zeros do not reach further than one from either end, it is moved by vectors: zeros
+ * first, and the values over them, the last vector beginning earlier. */
+#define DEFINE_PAD(type, suffix)                                                                                       \
+    VEC_INLINE void pad_short_##suffix(any_##suffix *out, const any_##suffix *in, size_t before, size_t count,         \
+                                       size_t after)                                                                   \
+    {                                                                                                                  \
+        for (size_t i = 0; i < before; i++)                                                                            \
+            out[i] = 0;                                                                                                \
+        for (size_t i = 0; i < count; i++)                                                                             \
+            out[before + i] = in[i];                                                                                   \
+        for (size_t i = 0; i < after; i++)                                                                             \
+            out[before + count + i] = 0;                                                                               \
+    }                                                                                                                  \
+    void ROUTINE(pad_##suffix)(void *out, size_t out_pitch, const void *in, size_t in_pitch, size_t rows,              \
+                               size_t before, size_t count, size_t after)                                              \
+    {                                                                                                                  \
+        enum { LANES = LANES_##suffix };                                                                               \
+        type *to = out;                                                                                                \
+        const type *from = in;                                                                                         \
+        for (size_t row = 0; row < rows; row++, to += out_pitch, from += in_pitch) {                                   \
+            if (count < LANES || before > LANES || after > LANES) {                                                    \
+                pad_short_##suffix((any_##suffix *)to, (const any_##suffix *)from, before, count, after);              \
+                continue;                                                                                              \
+            }                                                                                                          \
+            store_##suffix(to, all_##suffix(0));                                                                       \
+            store_##suffix(to + before + count + after - LANES, all_##suffix(0));                                      \
+            for (size_t i = 0; i + LANES <= count; i += LANES)                                                         \
+                store_##suffix(to + before + i, load_##suffix(from + i));                                              \
+            store_##suffix(to + before + count - LANES, load_##suffix(from + count - LANES));                          \
+        }                                                                                                              \
+    }
+DEFINE_PAD(uint32_t, u32)
+DEFINE_PAD(uint64_t, u64)
+
 #define DEFINE_TURN(type, suffix)                                                                                      \
     void ROUTINE(turn_##suffix)(type *restrict out, const type *restrict in, size_t count)                             \
     {                                                                                                                  \

@@ -62,6 +62,27 @@ struct simd_panel {
 };
 enum { SIMD_PANEL_ROWS = 8 };
 
+/* Sums whose lanes are output channels of a layer, on neighbouring places of some rows of the input. Place x of row y, lane
+ * l of W, which are the elements of `lines` times 64 bytes on every instruction set:
+ *
+ *     acc = accumulate ? output[(y*count + x)*W + l] : +0
+ *     for c in 0 .. channels-1, t in 0 .. taps-1:
+ *         acc = fma(input[c*channel_pitch + y*row_pitch + offsets[t] + x], weights[(c*taps + t)*W + l], acc)
+ *     output[(y*count + x)*W + l] = bias ? acc + bias[l] : acc
+ *
+ * Everything counts elements. The output overlaps no input. */
+struct simd_outer {
+    const void *input;
+    size_t channels, channel_pitch;
+    const ptrdiff_t *offsets;
+    size_t taps;
+    const void *weights, *bias;
+    size_t lines; /* best 2 */
+    bool accumulate;
+    void *output;
+    size_t rows, row_pitch, count;
+};
+
 /* Sums whose lanes have nothing in common, as the channels of a depthwise layer's weight gradient. Lane l of tap t:
  *
  *     for p in 0 .. places-1:  sums[t*W + l] = fma(input[p*step + offsets[t] + l], factors[p*W + l], sums[t*W + l])
@@ -176,6 +197,9 @@ struct simd_fft_facts {
     X(void, panel_f32, (const struct simd_panel *panel))                                                                \
     X(void, panel_f64, (const struct simd_panel *panel))                                                                \
     X(void, panel_u64, (const struct simd_panel *panel))                                                                \
+    /* see struct simd_outer */                                                                                         \
+    X(void, outer_f32, (const struct simd_outer *outer))                                                                \
+    X(void, outer_f64, (const struct simd_outer *outer))                                                                \
     /* see struct simd_lanes */                                                                                         \
     X(void, lanes_f32, (const struct simd_lanes *lanes))                                                                \
     X(void, lanes_f64, (const struct simd_lanes *lanes))                                                                \
@@ -206,6 +230,13 @@ struct simd_fft_facts {
     /* the way back: out[i*phases + phase] = in[phase*pitch + i] wherever that is below count */                        \
     X(void, merge_u32, (void *out, const void *in, size_t pitch, size_t count, size_t phases))                          \
     X(void, merge_u64, (void *out, const void *in, size_t pitch, size_t count, size_t phases))                          \
+    /* out[row*out_pitch + i] = in[row*in_pitch + i - before] for `count` i from `before` on; around them, zeros */     \
+    X(void, pad_u32,                                                                                                    \
+      (void *out, size_t out_pitch, const void *in, size_t in_pitch, size_t rows, size_t before, size_t count,          \
+       size_t after))                                                                                                   \
+    X(void, pad_u64,                                                                                                    \
+      (void *out, size_t out_pitch, const void *in, size_t in_pitch, size_t rows, size_t before, size_t count,          \
+       size_t after))                                                                                                   \
     /* out[column*out_pitch + row] = in[row*in_pitch + column]; values of 4 or 8 bytes */                               \
     X(void, transpose_u32,                                                                                              \
       (void *out, size_t out_pitch, const void *in, size_t in_pitch, size_t rows, size_t columns))                      \

@@ -94,7 +94,10 @@ static void larger_layers_have_the_bits_of_the_definition(void **state)
         {CONV, 2, 3, 12, 6, 8, 12, 3, 1, 3, 3, 28}, /* units of 6 rows are too high, and 11 bands of 58 rows are 6 high too */
         {WEIGHT, 2, 2, 40, 40, 30, 61, 3, 1, 1, 40, 1}, {WEIGHT, 2, 1, 20, 20, 90, 90, 3, 2, 2, 20, 1},
         {WEIGHT, 1, 2, 3, 3, 1, 3000, 13, 1, 1, 3, 6},  {WEIGHT, 2, 1, 10, 40, 15, 31, 3, 1, 1, 1, 1},
-        {WEIGHT, 2, 2, 30, 70, 20, 31, 1, 1, 1, 1, 0},
+        {WEIGHT, 2, 2, 30, 70, 20, 31, 1, 1, 1, 1, 0},  {CONV, 2, 1, 40, 60, 9, 13, 3, 1, 1, 1, 1},
+        {CONV, 2, 2, 40, 64, 14, 6, 3, 1, 1, 1, 1},     {CONV, 2, 1, 80, 94, 20, 31, 3, 2, 1, 2, 1},
+        {CONV, 2, 1, 32, 32, 20, 30, 3, 1, 2, 1, 2},    {CONV, 2, 1, 300, 47, 11, 11, 1, 1, 1, 1, 0},
+        {INPUT, 2, 1, 60, 72, 17, 15, 3, 2, 1, 1, 1},   {INPUT, 2, 1, 64, 40, 17, 20, 3, 1, 1, 1, 1},
     };
     layer_seed(17);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -130,6 +133,10 @@ static void larger_layers_have_the_bits_of_the_definition(void **state)
             void *const expected = tensor_memory(c.output_bytes), *const found = tensor_memory(c.output_bytes);
             layer_case_define(&c, expected);
             assert_true(layer_case_run(&c, found, &outcome, &error));
+            double predicted;
+            assert_true(convolve_layer_predict(&c.spec, &c.tensors, &predicted, &error));
+            if (!(outcome.error_bound > 0) || outcome.error_bound != predicted)
+                fail_msg("%s: the bound is %g, predicted %g", c.name, outcome.error_bound, predicted);
             compare_bits(&c, "larger", expected, found);
             free(expected);
             free(found);

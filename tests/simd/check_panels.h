@@ -63,6 +63,52 @@ CHECK_PANEL(float, f32)
 CHECK_PANEL(double, f64)
 CHECK_PANEL(uint64_t, u64)
 
+#define CHECK_OUTER(type, suffix)                                                                                      \
+    static void check_outer_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)              \
+    {                                                                                                                  \
+        enum { WIDTH = 64 / sizeof(type), LINES_MAX = 3, ROWS_MAX = 3, COUNT_MAX = 40 };                               \
+        for (size_t i = 0; i < 20 * COUNT_MAX; i++) {                                                                  \
+            ptrdiff_t offsets[PANEL_TAPS_MAX];                                                                         \
+            struct simd_outer outer = {.channels = check_random() % 5,                                                 \
+                                       .offsets = offsets,                                                             \
+                                       .taps = check_random() % PANEL_TAPS_MAX,                                        \
+                                       .lines = 1 + check_random() % LINES_MAX,                                        \
+                                       .accumulate = check_random() % 3 == 0,                                          \
+                                       .rows = 1 + check_random() % ROWS_MAX,                                          \
+                                       .count = i % COUNT_MAX + 1};                                                    \
+            size_t reach = 0;                                                                                          \
+            for (size_t t = 0; t < outer.taps; t++) {                                                                  \
+                offsets[t] = (ptrdiff_t)(check_random() % 12);                                                         \
+                reach = (size_t)offsets[t] > reach ? (size_t)offsets[t] : reach;                                       \
+            }                                                                                                          \
+            outer.row_pitch = outer.count + check_random() % 5;                                                        \
+            outer.channel_pitch = (outer.rows - 1) * outer.row_pitch + outer.count + reach;                            \
+            const size_t elements = outer.channels * outer.channel_pitch, width = outer.lines * WIDTH;                 \
+            const size_t weights = outer.channels * outer.taps * width;                                                \
+            type *const input = check_memory(0, elements * sizeof(type));                                              \
+            type *const values = check_memory(1, weights * sizeof(type));                                              \
+            type *const bias = check_memory(2, width * sizeof(type));                                                  \
+            check_fill_##suffix(input, elements);                                                                      \
+            check_fill_##suffix(values, weights);                                                                      \
+            check_fill_##suffix(bias, width);                                                                          \
+            outer.input = input;                                                                                       \
+            outer.weights = values;                                                                                    \
+            outer.bias = check_random() % 2 ? bias : NULL;                                                             \
+            static type expected[LINES_MAX * WIDTH * ROWS_MAX * COUNT_MAX + PANEL_GUARD],                              \
+                found[sizeof expected / sizeof(type)];                                                                 \
+            const size_t shift = 1 + check_random() % 9;                                                               \
+            check_fill_##suffix(expected, sizeof expected / sizeof *expected);                                         \
+            memcpy(found, expected, sizeof found);                                                                     \
+            outer.output = expected + shift;                                                                           \
+            scalar->outer_##suffix(&outer);                                                                            \
+            outer.output = found + shift;                                                                              \
+            set->outer_##suffix(&outer);                                                                               \
+            check_same(set->name, "outer_" #suffix, outer.count, expected, found, sizeof found);                       \
+        }                                                                                                              \
+    }
+CHECK_OUTER(float, f32)
+CHECK_OUTER(double, f64)
+
 #define CHECK_LANES(type, suffix)                                                                                      \
     static void check_lanes_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)              \
     {                                                                                                                  \

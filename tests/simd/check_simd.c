@@ -6,6 +6,7 @@
 #include "tests/bench/fma_peak.h"
 #include "tests/simd/check_panels.h"
 #include "tests/simd/check_simd.h"
+#include "tests/simd/check_winograd.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -273,6 +274,29 @@ enum { PHASES_MAX = 9, PITCH = COUNT_MAX + 3 };
 CHECK_PHASES(uint32_t, u32)
 CHECK_PHASES(uint64_t, u64)
 
+#define CHECK_PAD(type, suffix)                                                                                        \
+    static void check_pad_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)                \
+    {                                                                                                                  \
+        enum { ROWS = 3, ROOM = ROWS * (COUNT_MAX + 3 * GUARD) };                                                      \
+        static type expected[ROOM], found[ROOM];                                                                       \
+        for (size_t count = 0; count <= COUNT_MAX; count++) {                                                          \
+            const size_t before = check_random() % GUARD, after = check_random() % GUARD;                              \
+            const size_t in_pitch = count + check_random() % 3,                                                        \
+                         out_pitch = before + count + after + check_random() % 3;                                      \
+            const size_t values = (ROWS - 1) * in_pitch + count;                                                       \
+            type *const input = check_memory(0, values * sizeof(type));                                                \
+            for (size_t i = 0; i < values; i++)                                                                        \
+                input[i] = (type)check_random();                                                                       \
+            for (size_t i = 0; i < ROOM; i++)                                                                          \
+                expected[i] = found[i] = (type)i;                                                                      \
+            scalar->pad_##suffix(expected + 1, out_pitch, input, in_pitch, ROWS, before, count, after);                \
+            set->pad_##suffix(found + 1, out_pitch, input, in_pitch, ROWS, before, count, after);                      \
+            check_same(set->name, "pad_" #suffix, count, expected, found, sizeof found);                               \
+        }                                                                                                              \
+    }
+CHECK_PAD(uint32_t, u32)
+CHECK_PAD(uint64_t, u64)
+
 #define CHECK_TURN(type, suffix)                                                                                       \
     static void check_turn_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)               \
     {                                                                                                                  \
@@ -358,6 +382,7 @@ int main(int argc, char **argv)
         }
 #define CHECK(result, name, parameters) check_##name(scalar, set);
         FOR_EACH_ROUTINE(CHECK)
+        FOR_EACH_WINOGRAD_ROUTINE(CHECK)
 #undef CHECK
         if (failures == 0)
             printf("%s: every routine gives scalar's bits\n", set->name);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* Units whose lanes are output channels: no lane is lost at the ends of short rows of places. A block of rows is summed place
+ * by place, [row of places][place][lane]; some channels of its weights at a time, so that they stay in the first-level cache
+ * while all places pass. At last places and lanes change places on the way to the target. */
+#include "core/layer_state.h"
+
+#include <string.h>
+
+enum {
+    WEIGHT_BYTES = 24 << 10, /* of the first-level cache, for the weights of some channels */
+    LANE_BYTES = 128, /* of the lanes of a block */
+    CHAIN_LEAST = 256, /* terms of a sum */
+};
+
+/* As measured. Panels of places are a little faster where their lanes are full, and what is made needs no turning; but they
+ * also compute the gaps between rows of places, or lose the lanes at their ends, and each weight is packed for them first. */
+bool layer_outer_suits(const struct layer_state *state)
+{
+    const struct layer_cut *const x = &state->cut[2];
+    const size_t line = 64 / state->element_bytes, lanes = (state->rows - 1) / line * line + line;
+    const size_t gap = (x->taps - 1) * (size_t)(x->delta < 0 ? -x->delta : x->delta) / x->step;
+    size_t chain = state->channels, places = 1;
+    for (unsigned i = 0; i < LAYER_AXES; i++) {
+        chain = chain > SIZE_MAX / state->cut[i].taps ? SIZE_MAX : chain * state->cut[i].taps;
+        places = places > SIZE_MAX / state->cut[i].places ? SIZE_MAX : places * state->cut[i].places;
+    }
+    return state->element != LAYER_U64 && state->parts == 1 && !state->by_rows && lanes >= 2 * line &&
+           lanes - state->rows <= lanes / 8 && chain >= CHAIN_LEAST &&
+           (places <= LAYER_OUTER_PLACES || gap >= x->places / 32);
+}
+
+bool layer_outer_packs_late(const struct layer_state *state)
+{
+    const struct layer_geometry *geometry = &state->geometry;
+    size_t units = geometry->items;
+    for (unsigned i = 0; i < LAYER_AXES; i++)
+        units *= state->cut[i].units;
+    return units == 1 && state->pack_looks;
+}
+
+/* Lines of 64 bytes of the block that begins with `row`. */
+static size_t block_lines(const struct layer_state *state, size_t row)
+{
+    const size_t line = 64 / state->element_bytes;
+    return layer_least(state->packed_rows - row, state->block_rows) / line;
+}
+
+/* Where the sums of the unit's rows from `row` on are; blocks follow each other. */
+static unsigned char *block_sums(const struct layer_unit *unit, size_t row)
+{
+    return (unsigned char *)unit->made +
+           (row - unit->row) * unit->count[1] * unit->count[2] * unit->state->element_bytes;
+}
+
+/* Channels whose weights are taken at a time. */
+static size_t channels_at_once(const struct layer_state *state, size_t taps)
+{
+    const size_t fit = WEIGHT_BYTES / LANE_BYTES / (taps ? taps : 1);
+    return taps == 0 || fit > state->channels ? state->channels : fit ? fit : 1;
+}
+
+void layer_outer_make(const struct layer_unit *unit, const void *packed, size_t channel, size_t channels, void *scratch)
+{
+    const struct layer_state *state = unit->state;
+    const size_t bytes = state->element_bytes, taps = unit->tap_count, line = 64 / bytes;
+    const bool dense = unit->row_pitch == unit->count[2];
+    const size_t most = channels_at_once(state, taps), blocks = (state->rows - 1) / state->block_rows + 1;
+    for (size_t row = unit->row; row < unit->row + unit->rows; row += state->block_rows) {
+        const size_t lines = block_lines(state, row), rows = layer_least(lines * line, state->rows - row);
+        const unsigned char *const weights =
+            (const unsigned char *)packed + (row - unit->row) * state->channels * taps * bytes;
+        _Alignas(64) unsigned char bias[LANE_BYTES] = {0};
+        if (unit->run->bias)
+            memcpy(bias, (const unsigned char *)unit->run->bias + (unit->group * state->rows + row) * bytes,
+                   rows * bytes);
+        struct layer_facts *const known =
+            &layer_scratch_parts(state, unit->run->scratch).weight[unit->group * blocks + row / state->block_rows];
+        struct layer_facts facts = channel ? *known : (struct layer_facts){0};
+        for (size_t c = 0; c < channels; c += most) {
+            const size_t taken = layer_least(most, channels - c);
+            const unsigned char *factors = weights + (channel + c) * taps * lines * 64;
+            if (state->packs_late) {
+                layer_pack_steps(unit->plan, unit->run, scratch, unit->group, row, (channel + c) * taps, taken * taps,
+                                 &facts);
+                factors = scratch;
+            }
+            const struct simd_outer outer = {
+                .input = (const unsigned char *)unit->copy + c * unit->channel_pitch * bytes,
+                .channels = taps ? taken : 0,
+                .channel_pitch = unit->channel_pitch,
+                .offsets = unit->offsets,
+                .taps = taps,
+                .weights = factors,
+                .bias = unit->run->bias && channel + c + taken == state->channels ? bias : NULL,
+                .lines = lines,
+                .accumulate = channel + c > 0,
+                .output = block_sums(unit, row),
+                .rows = dense ? 1 : unit->count[1],
+                .row_pitch = unit->row_pitch,
+                .count = dense ? unit->count[1] * unit->count[2] : unit->count[2],
+            };
+            (state->element == LAYER_F32 ? unit->plan->routines->outer_f32 : unit->plan->routines->outer_f64)(&outer);
+        }
+        if (state->packs_late && state->pack_looks)
+            *known = facts;
+    }
+}
+
+/* `places` places of some rows: lanes become rows, `pitch` elements apart. */
+static void turn(const struct layer_unit *unit, void *out, size_t pitch, const unsigned char *sums, size_t width,
+                 size_t places, size_t rows)
+{
+    if (unit->state->element_bytes == 4)
+        unit->plan->routines->transpose_u32(out, pitch, sums, width, places, rows);
+    else
+        unit->plan->routines->transpose_u64(out, pitch, sums, width, places, rows);
+}
+
+bool layer_outer_scratch(const struct layer_state *state, size_t *bytes)
+{
+    size_t taps = state->cut[0].taps * state->cut[1].taps * state->cut[2].taps, packed, moved = 0;
+    packed = state->packs_late ? channels_at_once(state, taps) * taps * LANE_BYTES : 0;
+    return plan_size_add(&moved, state->cut[2].unit, LANE_BYTES) &&
+           plan_size_add(bytes, moved > packed ? moved : packed, 1);
+}
+
+bool layer_outer_emit(const struct layer_unit *unit, void *scratch)
+{
+    const struct layer_state *state = unit->state;
+    const struct simd_routines *const routines = unit->plan->routines;
+    const size_t bytes = state->element_bytes, line = 64 / bytes, wide = unit->count[2];
+    const size_t pitch = state->target.axis_pitch[2] * state->cut[2].phases_apart;
+    const size_t row_pitch = state->target.axis_pitch[1] * state->cut[1].phases_apart;
+    const size_t high = pitch == 1 && row_pitch == wide ? 1 : unit->count[1];
+    const size_t places = unit->count[1] * wide / high;
+    bool finite = true;
+    for (size_t row = unit->row; row < unit->row + unit->rows; row += state->block_rows) {
+        const size_t width = block_lines(state, row) * line, rows = layer_least(width, unit->row + unit->rows - row);
+        const unsigned char *sums = block_sums(unit, row);
+        const size_t all = unit->count[1] * wide * width;
+        finite =
+            finite && (state->element == LAYER_F32 ? routines->finite_f32((const float *)(const void *)sums, all)
+                                                   : routines->finite_f64((const double *)(const void *)sums, all));
+        for (size_t y = 0; y < high; y++, sums += places * width * bytes) {
+            if (pitch == 1) {
+                turn(unit, layer_target_row(unit, row, y), state->target.channel_pitch, sums, width, places, rows);
+                continue;
+            }
+            turn(unit, scratch, places, sums, width, places, rows);
+            for (size_t r = 0; r < rows; r++)
+                layer_move_row(state, layer_target_row(unit, row + r, y), (unsigned char *)scratch + r * places * bytes,
+                               places, pitch);
+        }
+    }
+    return finite;
+}
