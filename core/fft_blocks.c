@@ -197,20 +197,26 @@ static size_t output_rows(const struct fft_layout *layout)
     return rows;
 }
 
-static size_t row_pieces(const struct fft_layout *layout)
+static size_t row_pieces(const struct fft_layout *layout, size_t piece)
 {
-    return (layout->axis[layout->row].hop + layout->piece - 1) / layout->piece;
+    return (layout->axis[layout->row].hop + piece - 1) / piece;
 }
 
-size_t fft_emit_items(const struct fft_layout *layout)
+enum { EMIT_OUTPUTS = 4096 };
+size_t fft_emit_piece(const struct fft_layout *layout)
 {
-    return layout->blocks_per_job * output_rows(layout) * row_pieces(layout);
+    return least(layout->axis[layout->row].hop, EMIT_OUTPUTS);
 }
 
-bool fft_find_piece(const struct fft_job *job, size_t item, struct fft_piece *piece)
+size_t fft_emit_items(const struct fft_layout *layout, size_t piece)
+{
+    return layout->blocks_per_job * output_rows(layout) * row_pieces(layout, piece);
+}
+
+bool fft_find_piece(const struct fft_job *job, size_t item, size_t length, struct fft_piece *piece)
 {
     const struct fft_layout *layout = &job->state->layout;
-    const size_t pieces = row_pieces(layout), rows = output_rows(layout);
+    const size_t pieces = row_pieces(layout, length), rows = output_rows(layout);
     size_t rest = item / pieces;
     piece->number = rest / rows;
     rest %= rows;
@@ -223,9 +229,9 @@ bool fft_find_piece(const struct fft_job *job, size_t item, struct fft_piece *pi
         if (piece->h[i] >= piece->block->outputs[i])
             return false;
     }
-    const size_t first = item % pieces * layout->piece, outputs = piece->block->outputs[layout->row];
+    const size_t first = item % pieces * length, outputs = piece->block->outputs[layout->row];
     piece->h[layout->row] = first;
-    piece->count = first < outputs ? least(layout->piece, outputs - first) : 0;
+    piece->count = first < outputs ? least(length, outputs - first) : 0;
     return piece->count > 0;
 }
 
@@ -322,10 +328,11 @@ static double emit_piece(const struct fft_job *job, const struct fft_piece *piec
 
 void fft_emit(struct fft_job *job, size_t first, size_t end)
 {
+    const size_t length = fft_emit_piece(&job->state->layout);
     double largest = 0;
     for (size_t item = first; item < end; item++) {
         struct fft_piece piece;
-        if (fft_find_piece(job, item, &piece))
+        if (fft_find_piece(job, item, length, &piece))
             largest = fmax(largest, emit_piece(job, &piece));
     }
     fft_note_transformed(job, largest);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The methods `fft` and `overlap_add` as plans see them. Both cut the request into blocks and differ in the blocks alone. The
  * stages: the kernel is brought into canonical order (by direct, whose plan lies inside this one); each slice of the taps
- * is looked at and transformed; then tiles run whole jobs, or, where jobs are few and large, each job takes stages of its
- * own, which share one job's memory. */
+ * is looked at and transformed, in one tile or, where it is large, in stages; then tiles run whole jobs, or, where jobs are few
+ * and large, each job takes stages of its own, which share one job's memory. */
 #include "core/fft_convolve.h"
 
 #include "core/direct.h"
@@ -49,7 +49,9 @@ static size_t spectra_bytes(const struct fft_layout *layout)
 static bool scratch_bytes(const struct fft_layout *layout, size_t *bytes)
 {
     return plan_size_add(bytes, layout->tap_slices, sizeof(struct fft_taps)) &&
-           (!layout->staged || (plan_size_add(bytes, 1, fft_shared_bytes()) && arrays_bytes(layout, bytes))) &&
+           (!layout->taps_staged ||
+            (plan_size_add(bytes, 1, fft_shared_bytes()) && arrays_bytes(layout, bytes) &&
+             plan_size_add(bytes, layout->tap_slices * layout->scan_parts, sizeof(struct fft_taps)))) &&
            plan_size_add(bytes, layout->staged ? 1 : layout->tap_slices, spectra_bytes(layout));
 }
 
@@ -96,7 +98,7 @@ static struct fft_workspace take_workspace(const struct fft_layout *layout, void
 
 /* What follows direct's part of the scratch. */
 struct parts {
-    struct fft_taps *taps;
+    struct fft_taps *taps, *scanned; /* scanned: part by part */
     struct fft_shared *shared;
     unsigned char *arrays, *spectra;
 };
@@ -108,10 +110,11 @@ static struct parts take_parts(const struct fft_state *state, void *scratch)
     struct parts parts = {0};
     plan_scratch_take(&cursor, state->facts.sizes.scratch_bytes, 1);
     parts.taps = plan_scratch_take(&cursor, layout->tap_slices, sizeof(struct fft_taps));
-    if (layout->staged) {
+    if (layout->taps_staged) {
         parts.shared = plan_scratch_take(&cursor, 1, fft_shared_bytes());
         parts.arrays = plan_scratch_take(&cursor, layout->cells, sizeof(double));
         plan_scratch_take(&cursor, layout->cells, sizeof(double));
+        parts.scanned = plan_scratch_take(&cursor, layout->tap_slices * layout->scan_parts, sizeof(struct fft_taps));
     }
     parts.spectra = cursor;
     return parts;
@@ -136,7 +139,7 @@ static bool measure_layout(const struct fft_layout *layout, const struct convolv
     struct plan_sizes facts;
     *sizes = (struct plan_sizes){0};
     if (!direct_method.measure(spec, geometry, &facts) ||
-        (layout->staged && layout->job_count > (INT_MAX - 2) / fft_steps_of_job(layout)))
+        (layout->staged && layout->job_count > (INT_MAX - 3) / fft_steps_of_job(layout)))
         return false;
     return state_bytes(layout, &sizes->plan_bytes) && plan_size_add(&sizes->plan_bytes, facts.plan_bytes, 1) &&
            plan_size_add(&sizes->scratch_bytes, facts.scratch_bytes, 1) &&
@@ -244,15 +247,16 @@ static bool place_slice(struct fft_job *job, size_t slice)
     return !job->plan->slices || job->plan->slices[job->kernel_slice];
 }
 
-static struct fft_job begin_job(const struct convolve_plan *plan, const struct convolve_run *run, void *tile_scratch)
+/* `shared`: of a stage whose tiles work on the same arrays. */
+static struct fft_job begin_job(const struct convolve_plan *plan, const struct convolve_run *run, void *tile_scratch,
+                                bool shared)
 {
     const struct fft_state *state = fft_state(plan);
     struct fft_job job = {
         .plan = plan, .run = run, .state = state, .work = take_workspace(&state->layout, tile_scratch)};
-    unsigned char *cursor = state->layout.staged ? take_parts(state, run->scratch).arrays : job.work.arrays;
+    unsigned char *cursor = shared ? take_parts(state, run->scratch).arrays : job.work.arrays;
     job.re = plan_scratch_take(&cursor, state->layout.cells, sizeof(double));
     job.im = cursor;
-    memset(job.work.zeros, 0, state->layout.pitch[state->layout.dims - 2] * sizeof(double));
     return job;
 }
 
@@ -279,34 +283,68 @@ static void note_whole(struct fft_job *job, size_t slice)
         direct_note(&scratch.findings->whole_zero);
 }
 
-/* A tile for each slice of the taps, and for each of the kernel. */
+/* A tile for each slice of the taps, and for each of the kernel; where taps are staged, for each part of a slice. */
 static void taps_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile, void *tile_scratch)
 {
-    struct fft_job job = begin_job(plan, run, tile_scratch);
+    struct fft_job job = begin_job(plan, run, tile_scratch, false);
     const struct fft_layout *layout = &job.state->layout;
     const struct parts parts = take_parts(job.state, run->scratch);
     if (tile < direct_state(&job.state->facts)->layout.kernel_groups)
         note_whole(&job, tile);
+    if (layout->taps_staged) {
+        job.tap_slice = tile / layout->scan_parts;
+        if (job.tap_slice < layout->tap_slices)
+            fft_scan_taps(&job, tile % layout->scan_parts, &parts.scanned[tile]);
+        return;
+    }
     if (tile >= layout->tap_slices)
         return;
     job.tap_slice = tile;
     job.taps = &parts.taps[tile];
-    fft_scan_taps(&job);
-    if (layout->staged) {
-        if (tile == 0)
-            fft_begin_shared(parts.shared);
-        return;
+    *job.taps = (struct fft_taps){0};
+    for (size_t part = 0; part < layout->scan_parts; part++) {
+        struct fft_taps found;
+        fft_scan_taps(&job, part, &found);
+        fft_join_taps(job.taps, &found);
     }
+    fft_scale_taps(layout, job.taps);
     job.spectra = parts.spectra + tile * spectra_bytes(layout);
     if (!job.taps->nonfinite)
         fft_make_spectra(&job);
+}
+
+/* What the parts of the taps have told. */
+static void join_tile(const struct convolve_plan *plan, const struct convolve_run *run)
+{
+    const struct fft_layout *layout = &fft_state(plan)->layout;
+    const struct parts parts = take_parts(fft_state(plan), run->scratch);
+    for (size_t slice = 0; slice < layout->tap_slices; slice++) {
+        parts.taps[slice] = (struct fft_taps){0};
+        for (size_t part = 0; part < layout->scan_parts; part++)
+            fft_join_taps(&parts.taps[slice], &parts.scanned[slice * layout->scan_parts + part]);
+        fft_scale_taps(layout, &parts.taps[slice]);
+    }
+    fft_begin_shared(parts.shared);
+}
+
+static void tap_step_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned number,
+                          size_t tile, void *tile_scratch)
+{
+    struct fft_job job = begin_job(plan, run, tile_scratch, true);
+    const struct fft_layout *layout = &job.state->layout;
+    const struct parts parts = take_parts(job.state, run->scratch);
+    job.tap_slice = number / fft_tap_steps(layout);
+    job.taps = &parts.taps[job.tap_slice];
+    job.spectra = parts.spectra + job.tap_slice * spectra_bytes(layout);
+    if (!job.taps->nonfinite)
+        fft_run_tap_step(&job, number % fft_tap_steps(layout), tile);
 }
 
 static void jobs_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile, void *tile_scratch)
 {
     const struct fft_layout *layout = &fft_state(plan)->layout;
     const size_t first = tile * layout->jobs_per_tile;
-    const struct fft_job begun = begin_job(plan, run, tile_scratch);
+    const struct fft_job begun = begin_job(plan, run, tile_scratch, false);
     for (size_t i = first; i < layout->job_count && i < first + layout->jobs_per_tile; i++) {
         struct fft_job job = begun;
         if (place_job(&job, i))
@@ -317,32 +355,49 @@ static void jobs_tile(const struct convolve_plan *plan, const struct convolve_ru
 static void staged_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned number, size_t tile,
                         void *tile_scratch)
 {
-    struct fft_job job = begin_job(plan, run, tile_scratch);
-    if (place_job(&job, number / fft_steps_of_job(&job.state->layout)))
-        fft_run_step(&job, take_parts(job.state, run->scratch).shared, number, tile);
+    const struct fft_state *state = fft_state(plan);
+    struct fft_shared *const shared = take_parts(state, run->scratch).shared;
+    if (fft_step_is_idle(&state->layout, shared, number))
+        return;
+    struct fft_job job = begin_job(plan, run, tile_scratch, true);
+    if (place_job(&job, number / fft_steps_of_job(&state->layout)))
+        fft_run_step(&job, shared, number, tile);
 }
 
 /* ---- Stages ----------------------------------------------------------------------------------------------------------- */
 
-enum { STAGE_PACK, STAGE_TAPS, STAGE_JOBS };
+enum { STAGE_PACK, STAGE_TAPS, STAGE_JOIN };
+
+/* Where taps are staged, their parts are joined, and their spectra made unless that is up to the jobs. */
+static unsigned spectrum_stages(const struct fft_layout *layout)
+{
+    return layout->taps_staged && !layout->staged ? (unsigned)layout->tap_slices * fft_tap_steps(layout) : 0;
+}
+
+static unsigned first_job_stage(const struct fft_layout *layout)
+{
+    return STAGE_JOIN + (layout->taps_staged ? 1 : 0) + spectrum_stages(layout);
+}
 
 static unsigned stage_count(const struct convolve_plan *plan)
 {
     const struct fft_layout *layout = &fft_state(plan)->layout;
-    return STAGE_JOBS + (layout->staged ? (unsigned)layout->job_count * fft_steps_of_job(layout) : 1);
+    return first_job_stage(layout) + (layout->staged ? (unsigned)layout->job_count * fft_steps_of_job(layout) : 1);
 }
 
 static size_t tile_count(const struct convolve_plan *plan, unsigned stage)
 {
     const struct fft_state *state = fft_state(plan);
     const struct fft_layout *layout = &state->layout;
+    const unsigned jobs = first_job_stage(layout);
     if (stage == STAGE_PACK)
         return direct_method.tile_count(&state->facts, 0);
     if (stage == STAGE_TAPS)
-        return most(layout->tap_slices, direct_state(&state->facts)->layout.kernel_groups);
-    if (!layout->staged)
-        return layout->tile_count;
-    return fft_step_tiles(layout, stage - STAGE_JOBS);
+        return most(layout->tap_slices * (layout->taps_staged ? layout->scan_parts : 1),
+                    direct_state(&state->facts)->layout.kernel_groups);
+    if (stage >= jobs)
+        return layout->staged ? fft_step_tiles(layout, stage - jobs) : layout->tile_count;
+    return stage == STAGE_JOIN ? 1 : fft_tap_step_tiles(layout, (stage - STAGE_JOIN - 1) % fft_tap_steps(layout));
 }
 
 static void run_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage, size_t tile,
@@ -350,14 +405,19 @@ static void run_tile(const struct convolve_plan *plan, const struct convolve_run
 {
     const struct fft_state *state = fft_state(plan);
     const struct fft_layout *layout = &state->layout;
+    const unsigned jobs = first_job_stage(layout);
     if (stage == STAGE_PACK)
         direct_method.run_tile(&state->facts, run, 0, tile, tile_scratch);
     else if (stage == STAGE_TAPS)
         taps_tile(plan, run, tile, tile_scratch);
-    else if (!layout->staged)
+    else if (stage >= jobs && layout->staged)
+        staged_tile(plan, run, stage - jobs, tile, tile_scratch);
+    else if (stage >= jobs)
         jobs_tile(plan, run, tile, tile_scratch);
+    else if (stage == STAGE_JOIN)
+        join_tile(plan, run);
     else
-        staged_tile(plan, run, stage - STAGE_JOBS, tile, tile_scratch);
+        tap_step_tile(plan, run, stage - STAGE_JOIN - 1, tile, tile_scratch);
 }
 
 static bool finish(const struct convolve_plan *plan, const struct convolve_run *run, struct convolve_outcome *outcome,

@@ -44,7 +44,7 @@ static void run_block(struct fft_job *job)
     fft_gather(job, true, 0, layout->rows);
     fft_judge(job);
     if (job->judgement.verdict == FFT_DIRECT) {
-        fft_emit_direct(job, 0, fft_emit_items(layout));
+        fft_emit_direct(job, 0, fft_emit_items(layout, layout->piece));
         return;
     }
     const bool single = fft_in_single(job);
@@ -57,7 +57,7 @@ static void run_block(struct fft_job *job)
     for (unsigned dim = layout->dims - 1; dim-- > 0;)
         fft_columns(job, single, dim, true, 0, fft_column_items(layout, dim));
     if (!emit_planes(job))
-        fft_emit(job, 0, fft_emit_items(layout));
+        fft_emit(job, 0, fft_emit_items(layout, fft_emit_piece(layout)));
     fft_mend_zero_windows(job);
 }
 
@@ -181,7 +181,7 @@ static void run_rows(struct fft_job *job)
     fetch_lanes(job, &lanes, true);
     fft_judge(job);
     if (job->judgement.verdict == FFT_DIRECT) {
-        fft_emit_direct(job, 0, fft_emit_items(layout));
+        fft_emit_direct(job, 0, fft_emit_items(layout, layout->piece));
         return;
     }
     fft_use_spectrum(job, fft_in_single(job));

@@ -13,6 +13,10 @@ enum {
     STAGED_CELLS = 1 << 17, /* a job of as many cells is run in stages where there are few of them ... */
     STAGED_JOBS = 6,
     STAGED_CELLS_ALWAYS = 1 << 20, /* ... and always from here on, or a tile would hold its thread for too long */
+    TAPS_STAGED_CELLS = 1 << 15, /* spectra of as many cells are made in stages where there are few of them */
+    TAPS_STAGED_SLICES = 4,
+    SCAN_TAPS = 1 << 15,
+    SCAN_PARTS = 64,
 };
 
 static size_t least(size_t a, size_t b)
@@ -246,6 +250,11 @@ static void cut_tiles(struct fft_layout *layout)
     layout->staged =
         layout->mode == FFT_BLOCK && (layout->transformed >= STAGED_CELLS_ALWAYS ||
                                       (layout->transformed >= STAGED_CELLS && layout->job_count < STAGED_JOBS));
+    layout->taps_staged = layout->staged || (layout->mode == FFT_BLOCK && layout->transformed >= TAPS_STAGED_CELLS &&
+                                             layout->tap_slices <= TAPS_STAGED_SLICES);
+    layout->scan_taps = divide_up(layout->tap_count, SCAN_PARTS);
+    layout->scan_taps = layout->scan_taps < SCAN_TAPS ? SCAN_TAPS : layout->scan_taps;
+    layout->scan_parts = divide_up(layout->tap_count, layout->scan_taps);
     layout->jobs_per_tile = job_ns < TILE_NS ? (size_t)(TILE_NS / job_ns) + 1 : 1;
     /* Two threads share few jobs better in small tiles. */
     const size_t share = divide_up(layout->job_count, 8);

@@ -64,7 +64,9 @@ struct fft_layout {
     } outer[CONVOLVE_RANK_MAX];
 
     bool staged; /* a job is cut into stages that share its memory; else a tile runs whole jobs */
-    size_t piece; /* outputs of a row that are brought out at once, or summed directly */
+    bool taps_staged; /* so are the spectra of the taps; always where `staged` */
+    size_t scan_taps, scan_parts; /* taps are looked at so many at a time */
+    size_t piece; /* outputs of a row that are summed directly at once */
     size_t jobs_per_tile, tile_count;
     double cost_ns;
 };

@@ -302,7 +302,7 @@ void fft_emit_direct(struct fft_job *job, size_t first, size_t end)
         direct_note_bound(fft_findings(job), bound);
     for (size_t item = first; item < end; item++) {
         struct fft_piece piece;
-        if (!fft_find_piece(job, item, &piece))
+        if (!fft_find_piece(job, item, layout->piece, &piece))
             continue;
         const size_t index = fft_output_index(job, piece.block, piece.h);
         if (!layout->exchanged)

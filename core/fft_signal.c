@@ -206,7 +206,7 @@ const void *fft_plain(const struct fft_job *job, const int64_t *begin, size_t co
 
 /* ---- Taps ------------------------------------------------------------------------------------------------------------- */
 
-void fft_fetch_taps(const struct fft_job *job, const size_t *tap, double *re, double *im)
+void fft_fetch_taps(const struct fft_job *job, const size_t *tap, size_t count, double *re, double *im)
 {
     const struct fft_layout *layout = &job->state->layout;
     const struct geometry *geometry = &job->plan->geometry;
@@ -222,10 +222,9 @@ void fft_fetch_taps(const struct fft_job *job, const size_t *tap, double *re, do
     }
     for (unsigned i = 0; i < layout->axis_count; i++) {
         const struct fft_axis *axis = &layout->axis[i];
-        const size_t index = i == layout->row ? 0 : tap[i];
-        element += (backwards ? axis->taps - 1 - index : index) * axis->taps_pitch;
+        element += (backwards ? axis->taps - 1 - tap[i] : tap[i]) * axis->taps_pitch;
     }
     const struct fft_axis *row = &layout->axis[layout->row];
     const ptrdiff_t apart = backwards ? -(ptrdiff_t)row->taps_pitch : (ptrdiff_t)row->taps_pitch;
-    copy_values(job, tensor, element, apart, row->taps, geometry->conjugated && !layout->exchanged, false, re, im, 0);
+    copy_values(job, tensor, element, apart, count, geometry->conjugated && !layout->exchanged, false, re, im, 0);
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Large jobs of which there are few take stages of their own, which share one job's memory, so that several threads work on
- * one: the signal is looked at and judged, the taps are transformed, then the signal; there, product, back, out. */
+ * one: the signal is looked at and judged, the taps are transformed, then the signal; there, product, back, out. Spectra of
+ * few large slices of taps take stages of their own where jobs do not. */
 #include "core/fft_state.h"
 
 #include <assert.h>
 #include <math.h>
 
-enum { TILES_MAX = 64 }; /* of a stage, but for the last, which may sum directly */
+enum { TILES_MAX = 64 }; /* of a stage, but for the one that sums directly */
 
 /* What the stages hand on. */
 struct fft_shared {
@@ -15,6 +16,7 @@ struct fft_shared {
     size_t spectrum_slice; /* whose spectrum there is, SIZE_MAX at first, ... */
     bool spectrum_single; /* ... and of which type */
     bool spectrum_wanted;
+    bool gathered; /* what was looked at is what is transformed */
 };
 
 size_t fft_shared_bytes(void)
@@ -45,6 +47,7 @@ enum step_kind {
     STEP_GROUPS,
     STEP_BACK,
     STEP_EMIT,
+    STEP_DIRECT,
     STEP_WINDOWS
 };
 
@@ -55,7 +58,7 @@ struct step {
 
 unsigned fft_steps_of_job(const struct fft_layout *layout)
 {
-    return 8 + 3 * (layout->dims - 1);
+    return 9 + 3 * (layout->dims - 1);
 }
 
 static struct step step_at(const struct fft_layout *layout, unsigned number)
@@ -66,7 +69,7 @@ static struct step step_at(const struct fft_layout *layout, unsigned number)
         unsigned count;
     } steps[] = {{STEP_LOOK, 1},       {STEP_JUDGE, 1},  {STEP_PLACE, 1},         {STEP_TAP_COLUMNS, columns},
                  {STEP_TAP_GROUPS, 1}, {STEP_GATHER, 1}, {STEP_COLUMNS, columns}, {STEP_GROUPS, 1},
-                 {STEP_BACK, columns}, {STEP_EMIT, 1},   {STEP_WINDOWS, 1}};
+                 {STEP_BACK, columns}, {STEP_EMIT, 1},   {STEP_DIRECT, 1},        {STEP_WINDOWS, 1}};
     for (unsigned i = 0;; i++) {
         assert(i < sizeof steps / sizeof steps[0]);
         if (number < steps[i].count)
@@ -75,14 +78,26 @@ static struct step step_at(const struct fft_layout *layout, unsigned number)
     }
 }
 
+unsigned fft_tap_steps(const struct fft_layout *layout)
+{
+    return 2 + layout->dims - 1;
+}
+
+static struct step tap_step_at(const struct fft_layout *layout, unsigned number)
+{
+    if (number == 0)
+        return (struct step){STEP_PLACE, 0};
+    return number < layout->dims ? (struct step){STEP_TAP_COLUMNS, number - 1} : (struct step){STEP_TAP_GROUPS, 0};
+}
+
 static size_t step_items(const struct fft_layout *layout, struct step step)
 {
     switch (step.kind) {
     case STEP_JUDGE:
-    case STEP_PLACE:
     case STEP_WINDOWS:
         return 1;
     case STEP_LOOK:
+    case STEP_PLACE:
     case STEP_GATHER:
         return layout->rows;
     case STEP_TAP_COLUMNS:
@@ -94,19 +109,23 @@ static size_t step_items(const struct fft_layout *layout, struct step step)
     case STEP_GROUPS:
         return fft_group_items(layout, layout->single);
     case STEP_EMIT:
-        return fft_emit_items(layout);
+        return fft_emit_items(layout, fft_emit_piece(layout));
+    case STEP_DIRECT:
+        return fft_emit_items(layout, layout->piece);
     }
     return 1;
 }
 
-/* Tiles of as many items each; of outputs so few that they could be summed directly. */
+#define DIRECT_TERMS 0x1p26 /* of a tile: some hundredths of a second */
+
+/* Tiles of as many items each; of outputs that are summed directly so few that a tile does not take long. */
 static size_t items_of_tile(const struct fft_layout *layout, struct step step)
 {
     const size_t items = step_items(layout, step), share = divide_up(items, TILES_MAX);
-    if (step.kind != STEP_EMIT)
+    if (step.kind != STEP_DIRECT)
         return share;
     const double terms = (double)layout->piece * (double)layout->tap_count;
-    return terms * (double)share < 0x1p24 ? share : terms < 0x1p24 ? (size_t)(0x1p24 / terms) : 1;
+    return terms * (double)share < DIRECT_TERMS ? share : terms < DIRECT_TERMS ? (size_t)(DIRECT_TERMS / terms) : 1;
 }
 
 static size_t step_tiles(const struct fft_layout *layout, struct step step)
@@ -148,19 +167,16 @@ static void judge_step(struct fft_job *job, struct fft_shared *shared)
         shared->spectrum_slice = job->tap_slice;
         shared->spectrum_single = single;
     }
+    shared->gathered = !shared->spectrum_wanted && single == layout->single && job->judgement.exponent == 0;
 }
 
-static void transform_step(struct fft_job *job, const struct fft_shared *shared, struct step step, size_t first,
-                           size_t end)
+static void run_items(struct fft_job *job, struct fft_shared *shared, struct step step, size_t first, size_t end)
 {
-    const bool single = fft_in_single(job),
-               taps = step.kind == STEP_PLACE || step.kind == STEP_TAP_COLUMNS || step.kind == STEP_TAP_GROUPS;
-    if (job->judgement.verdict == FFT_DIRECT || (taps && !shared->spectrum_wanted))
-        return;
+    const bool single = fft_in_single(job);
     fft_use_spectrum(job, single);
     switch (step.kind) {
     case STEP_PLACE:
-        fft_place_taps(job);
+        fft_place_taps(job, first, end);
         break;
     case STEP_TAP_COLUMNS:
         fft_tap_columns(job, step.dim, first, end);
@@ -178,9 +194,46 @@ static void transform_step(struct fft_job *job, const struct fft_shared *shared,
     case STEP_GROUPS:
         fft_groups(job, first, end);
         break;
-    default:
+    case STEP_EMIT:
+        fft_emit(job, first, end);
+        break;
+    case STEP_DIRECT:
+        fft_emit_direct(job, first, end);
+        break;
+    case STEP_WINDOWS:
+        fft_mend_zero_windows(job);
+        break;
+    case STEP_LOOK:
+        fft_gather(job, true, first, end);
+        break;
+    case STEP_JUDGE:
+        judge_step(job, shared);
         break;
     }
+}
+
+static bool is_idle(const struct fft_shared *shared, enum step_kind kind)
+{
+    switch (kind) {
+    case STEP_LOOK:
+    case STEP_JUDGE:
+        return false;
+    case STEP_DIRECT:
+        return shared->judgement.verdict != FFT_DIRECT;
+    case STEP_PLACE:
+    case STEP_TAP_COLUMNS:
+    case STEP_TAP_GROUPS:
+        return !shared->spectrum_wanted;
+    case STEP_GATHER:
+        return shared->gathered || shared->judgement.verdict == FFT_DIRECT;
+    default:
+        return shared->judgement.verdict == FFT_DIRECT;
+    }
+}
+
+bool fft_step_is_idle(const struct fft_layout *layout, const struct fft_shared *shared, unsigned number)
+{
+    return is_idle(shared, step_at(layout, number % fft_steps_of_job(layout)).kind);
 }
 
 void fft_run_step(struct fft_job *job, struct fft_shared *shared, unsigned number, size_t tile)
@@ -194,22 +247,30 @@ void fft_run_step(struct fft_job *job, struct fft_shared *shared, unsigned numbe
         each *= 2;
     }
     const size_t first = tile * each < items ? tile * each : items, end = items - first < each ? items : first + each;
-    if (step.kind == STEP_LOOK) {
-        fft_gather(job, true, first, end);
+    if (step.kind != STEP_LOOK && step.kind != STEP_JUDGE)
+        job->judgement = shared->judgement;
+    run_items(job, shared, step, first, end);
+    if (step.kind == STEP_LOOK)
         shared->parts[tile] = job->judgement;
-        return;
-    }
-    if (step.kind == STEP_JUDGE) {
-        judge_step(job, shared);
-        return;
-    }
-    job->judgement = shared->judgement;
-    if (step.kind == STEP_EMIT && job->judgement.verdict == FFT_DIRECT)
-        fft_emit_direct(job, first, end);
-    else if (step.kind == STEP_EMIT)
-        fft_emit(job, first, end);
-    else if (step.kind == STEP_WINDOWS)
-        fft_mend_zero_windows(job);
+}
+
+/* ---- Spectra alone ------------------------------------------------------------------------------------------------------ */
+
+size_t fft_tap_step_tiles(const struct fft_layout *layout, unsigned number)
+{
+    return step_tiles(layout, tap_step_at(layout, number));
+}
+
+void fft_run_tap_step(struct fft_job *job, unsigned number, size_t tile)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const struct step step = tap_step_at(layout, number);
+    const size_t items = step_items(layout, step), each = items_of_tile(layout, step), first = tile * each;
+    const size_t end = items - first < each ? items : first + each;
+    if (step.kind == STEP_PLACE)
+        fft_place_taps(job, first, end);
+    else if (step.kind == STEP_TAP_COLUMNS)
+        fft_tap_columns(job, step.dim, first, end);
     else
-        transform_step(job, shared, step, first, end);
+        fft_store_spectra(job, first, end);
 }

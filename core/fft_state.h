@@ -113,13 +113,18 @@ static inline void fft_use_spectrum(struct fft_job *job, bool single)
 bool fft_tables_bytes(const struct fft_layout *layout, bool single, size_t *bytes); /* adds to `bytes` */
 void fft_fill_tables(struct fft_state *state, unsigned char **cursor);
 
-/* ---- fft_staged.c: large jobs, step by step ---- */
+/* ---- fft_staged.c: large jobs, and spectra, step by step ---- */
+unsigned fft_tap_steps(const struct fft_layout *layout);
+size_t fft_tap_step_tiles(const struct fft_layout *layout, unsigned number);
+void fft_run_tap_step(struct fft_job *job, unsigned number, size_t tile); /* of taps that are all finite */
+
 struct fft_shared; /* between the steps of a run's jobs, in its scratch */
 size_t fft_shared_bytes(void);
 void fft_begin_shared(struct fft_shared *shared);
 unsigned fft_steps_of_job(const struct fft_layout *layout);
 size_t fft_step_tiles(const struct fft_layout *layout,
                       unsigned number); /* of step `number`, counted through all jobs */
+bool fft_step_is_idle(const struct fft_layout *layout, const struct fft_shared *shared, unsigned number);
 void fft_run_step(struct fft_job *job, struct fft_shared *shared, unsigned number, size_t tile);
 
 /* ---- fft_signal.c: values in and out ---- */
@@ -138,8 +143,8 @@ struct fft_span fft_fetch(const struct fft_job *job, const int64_t *begin, size_
 /* Where real cells lie in the tensor as a transform wants them: those of `span`, of `count` from `begin` on. Else NULL. */
 const void *fft_plain(const struct fft_job *job, const int64_t *begin, size_t count, struct fft_span *span);
 
-/* Reads the taps of a row (all axes but the layout's row at `tap`), in double. */
-void fft_fetch_taps(const struct fft_job *job, const size_t *tap, double *re, double *im);
+/* Reads `count` taps along the layout's row, from `tap` on, in double. */
+void fft_fetch_taps(const struct fft_job *job, const size_t *tap, size_t count, double *re, double *im);
 
 /* Where outputs of a block go: index of the element of output `h` (one count per axis). */
 size_t fft_output_index(const struct fft_job *job, const struct fft_block *block, const size_t *h);
@@ -166,8 +171,9 @@ size_t fft_row_offset(const struct fft_layout *layout, size_t row);
 /* Items are rows of the arrays; with `look` the job's facts grow by what they hold. */
 void fft_gather(struct fft_job *job, bool look, size_t first, size_t end);
 
-/* Items are pieces of output rows. */
-size_t fft_emit_items(const struct fft_layout *layout);
+/* Items are pieces of output rows, `piece` outputs each; of what was transformed, as many as fft_emit_piece says. */
+size_t fft_emit_piece(const struct fft_layout *layout);
+size_t fft_emit_items(const struct fft_layout *layout, size_t piece);
 void fft_emit(struct fft_job *job, size_t first, size_t end);
 
 /* The piece of an output row that is item `item`: false where it is empty. */
@@ -177,22 +183,26 @@ struct fft_piece {
     size_t h[CONVOLVE_RANK_MAX]; /* the first output */
     size_t count; /* outputs, along the layout's row */
 };
-bool fft_find_piece(const struct fft_job *job, size_t item, struct fft_piece *piece);
+bool fft_find_piece(const struct fft_job *job, size_t item, size_t length, struct fft_piece *piece);
 
 /* ---- fft_job.c ---- */
 void fft_run_job(struct fft_job *job); /* all of a job that is not staged */
 
 /* ---- fft_taps.c: the taps and their spectrum ---- */
-void fft_scan_taps(struct fft_job *job);
-void fft_place_taps(struct fft_job *job); /* into the arrays, which it clears */
+void fft_scan_taps(const struct fft_job *job, size_t part, struct fft_taps *found); /* what a part of them tells */
+void fft_join_taps(struct fft_taps *into, const struct fft_taps *part);
+void fft_scale_taps(const struct fft_layout *layout, struct fft_taps *taps); /* once all parts are joined */
+void fft_place_taps(struct fft_job *job, size_t first, size_t end); /* into rows of the arrays, which it clears */
 void fft_tap_columns(const struct fft_job *job, unsigned dim, size_t first, size_t end); /* leaves out those of zeros */
-void fft_make_spectra(struct fft_job *job); /* those that a run not staged may need */
+void fft_store_spectra(struct fft_job *job, size_t first,
+                       size_t end); /* groups of those that a run not staged may need */
+void fft_make_spectra(struct fft_job *job); /* all of that at once */
 
 /* ---- fft_promises.c: what holds for every method ---- */
 void fft_judge(struct fft_job *job);
 double fft_predict(const struct convolve_plan *plan, const struct convolve_run *run); /* see convolve_predict */
 void fft_note_transformed(struct fft_job *job, double largest); /* the bound; `largest` output, of FFT_ROUND */
-void fft_emit_direct(struct fft_job *job, size_t first, size_t end); /* FFT_DIRECT: items as fft_emit's */
+void fft_emit_direct(struct fft_job *job, size_t first, size_t end); /* FFT_DIRECT: pieces of the layout's length */
 
 /* ---- fft_windows.c: second looks at the signal, window by window ---- */
 void fft_find_largest(struct fft_job *job); /* the facts' extremes, of the finite values alone */

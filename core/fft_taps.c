@@ -7,20 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The next row of taps; false after the last. */
-static bool next_row(const struct fft_layout *layout, size_t *tap)
-{
-    for (unsigned i = layout->axis_count; i-- > 0;) {
-        if (i == layout->row)
-            continue;
-        if (++tap[i] < layout->axis[i].taps)
-            return true;
-        tap[i] = 0;
-    }
-    return false;
-}
-
-/* Four sums at a time; the rounding errors are covered in fft_scan_taps. */
+/* Four sums at a time; the rounding errors are covered in fft_scale_taps. */
 static double absolute_sum(const double *values, size_t count)
 {
     double sums[4] = {0};
@@ -33,58 +20,112 @@ static double absolute_sum(const double *values, size_t count)
     return sums[0] + sums[1] + (sums[2] + sums[3]);
 }
 
-void fft_scan_taps(struct fft_job *job)
+void fft_scan_taps(const struct fft_job *job, size_t part, struct fft_taps *found)
 {
     const struct fft_layout *layout = &job->state->layout;
-    const size_t count = layout->axis[layout->row].taps;
-    size_t tap[CONVOLVE_RANK_MAX] = {0};
+    const size_t row = layout->axis[layout->row].taps, begin = part * layout->scan_taps;
+    const size_t left = layout->tap_count - begin, end = begin + (left < layout->scan_taps ? left : layout->scan_taps);
     struct simd_fft_facts facts = {0};
-    double *const re = job->work.row, *const im = re + count;
-    double sum = 0;
-    do {
-        fft_fetch_taps(job, tap, re, im);
-        job->plan->routines->fft_facts_f64(&facts, re, 0, 1, count * layout->parts);
-        sum += absolute_sum(re, count * layout->parts);
-    } while (next_row(layout, tap));
-    *job->taps = (struct fft_taps){
-        .sum = sum * (1 + (double)layout->tap_count * layout->parts * 0x1p-50),
-        .largest = fmax(facts.most, -facts.least),
-        .fractional = facts.fractional,
-        .nonfinite = facts.nonfinite,
-        .negative = facts.least<0, .zeros = facts.zeros> 0,
-    };
-    const int range = layout->single ? 40 : 300; /* powers of two within which nothing over- or underflows */
-    if (!facts.nonfinite && sum > 0 && isfinite(sum) && abs(ilogb(sum)) > range)
-        job->taps->exponent = ilogb(sum);
-    if (!facts.nonfinite && !isfinite(sum))
-        job->taps->exponent = 1024 + ilogb((double)layout->tap_count * layout->parts);
+    double *const re = job->work.row, *const im = re + row;
+    *found = (struct fft_taps){0};
+    for (size_t at = begin; at < end;) {
+        const size_t within = at % row, count = row - within < end - at ? row - within : end - at;
+        size_t tap[CONVOLVE_RANK_MAX], rest = at / row;
+        for (unsigned i = layout->axis_count; i-- > 0; rest /= i == layout->row ? 1 : layout->axis[i].taps)
+            tap[i] = i == layout->row ? within : rest % layout->axis[i].taps;
+        fft_fetch_taps(job, tap, count, re, im);
+        job->plan->routines->fft_facts_f64(&facts, re, 0, 1, count);
+        found->sum += absolute_sum(re, count);
+        if (layout->complex) {
+            job->plan->routines->fft_facts_f64(&facts, im, 0, 1, count);
+            found->sum += absolute_sum(im, count);
+        }
+        at += count;
+    }
+    found->largest = fmax(facts.most, -facts.least);
+    found->fractional = facts.fractional;
+    found->nonfinite = facts.nonfinite;
+    found->negative = facts.least < 0;
+    found->zeros = facts.zeros > 0;
 }
 
-void fft_place_taps(struct fft_job *job)
+void fft_join_taps(struct fft_taps *into, const struct fft_taps *part)
+{
+    into->sum += part->sum;
+    into->largest = fmax(into->largest, part->largest);
+    into->fractional |= part->fractional;
+    into->nonfinite |= part->nonfinite;
+    into->negative |= part->negative;
+    into->zeros |= part->zeros;
+}
+
+void fft_scale_taps(const struct fft_layout *layout, struct fft_taps *taps)
+{
+    const int range = layout->single ? 40 : 300; /* powers of two within which nothing over- or underflows */
+    if (!taps->nonfinite && taps->sum > 0 && isfinite(taps->sum) && abs(ilogb(taps->sum)) > range)
+        taps->exponent = ilogb(taps->sum);
+    if (!taps->nonfinite && !isfinite(taps->sum))
+        taps->exponent = 1024 + ilogb((double)layout->tap_count * layout->parts);
+    taps->sum *= 1 + (double)layout->tap_count * layout->parts * 0x1p-50;
+}
+
+static double scaled(double value, int exponent)
+{
+    return exponent ? scalbn(value, -exponent) : value;
+}
+
+/* Taps `first` .. `end`-1 of a row of the kernel, the one at `tap`, backwards so that tap 0 would be at `re`, `im`. */
+static void put_taps(const struct fft_job *job, size_t *tap, size_t first, size_t end, double *re, double *im)
 {
     const struct fft_layout *layout = &job->state->layout;
-    const struct fft_axis *row = &layout->axis[layout->row];
-    const unsigned last = layout->dims - 1;
-    size_t tap[CONVOLVE_RANK_MAX] = {0};
-    double *const re = job->work.row, *const im = re + row->taps;
-    memset(job->re, 0, layout->cells * sizeof(double));
-    memset(job->im, 0, layout->cells * sizeof(double));
-    do {
-        size_t offset = 0;
-        fft_fetch_taps(job, tap, re, im);
-        for (unsigned i = 0; i < last && layout->mode == FFT_BLOCK && !layout->split; i++) {
-            const struct fft_axis *axis = &layout->axis[layout->dim_axis[i]];
-            offset += (axis->length - tap[layout->dim_axis[i]]) % axis->length * layout->pitch[i];
-        }
-        for (size_t t = 0; t < row->taps; t++) {
-            size_t cell = (row->length - t) % row->length;
-            if (layout->split)
-                cell = cell / layout->dim[1] * layout->pitch[0] + cell % layout->dim[1];
-            ((double *)job->re)[offset + cell] = scalbn(re[t], -job->taps->exponent);
-            if (layout->complex)
-                ((double *)job->im)[offset + cell] = scalbn(im[t], -job->taps->exponent);
-        }
-    } while (next_row(layout, tap));
+    double *const from_re = job->work.row, *const from_im = from_re + (end - first);
+    tap[layout->row] = first;
+    fft_fetch_taps(job, tap, end - first, from_re, from_im);
+    for (size_t t = first; t < end; t++) {
+        *(re - t) = scaled(from_re[t - first], job->taps->exponent);
+        if (layout->complex)
+            *(im - t) = scaled(from_im[t - first], job->taps->exponent);
+    }
+}
+
+/* The row of the kernel that lies in row `row` of the arrays; false where none does. A split row has a part of one. */
+static bool find_tap_row(const struct fft_layout *layout, size_t row, size_t *tap)
+{
+    memset(tap, 0, CONVOLVE_RANK_MAX * sizeof *tap);
+    if (layout->mode == FFT_ROWS)
+        return row == 0;
+    for (unsigned i = layout->dims - 1; i-- > 0 && !layout->split; row /= layout->dim[i]) {
+        const struct fft_axis *axis = &layout->axis[layout->dim_axis[i]];
+        const size_t at = (axis->length - row % layout->dim[i]) % axis->length;
+        if (at >= axis->taps)
+            return false;
+        tap[layout->dim_axis[i]] = at;
+    }
+    return true;
+}
+
+void fft_place_taps(struct fft_job *job, size_t first, size_t end)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    const struct fft_axis *axis = &layout->axis[layout->row];
+    const size_t pitch = layout->pitch[layout->dims - 2], cells = layout->dim[layout->dims - 1];
+    for (size_t row = first; row < end; row++) {
+        double *const re = (double *)job->re + fft_row_offset(layout, row);
+        double *const im = (double *)job->im + fft_row_offset(layout, row);
+        size_t tap[CONVOLVE_RANK_MAX];
+        memset(re, 0, pitch * sizeof *re);
+        memset(im, 0, pitch * sizeof *im);
+        if (!find_tap_row(layout, row, tap))
+            continue;
+        /* Tap t lies in cell length - t of the axis, tap 0 in cell 0; the row begins at cell `begin`. */
+        const size_t begin = layout->split ? row * cells : 0, behind = axis->length - begin;
+        if (begin == 0)
+            put_taps(job, tap, 0, 1, re, im);
+        const size_t least = behind > cells ? behind - cells + 1 : 1,
+                     most = behind < axis->taps ? behind + 1 : axis->taps;
+        if (least < most)
+            put_taps(job, tap, least, most, re + behind, im + behind);
+    }
 }
 
 void fft_tap_columns(const struct fft_job *job, unsigned dim, size_t first, size_t end)
@@ -94,20 +135,24 @@ void fft_tap_columns(const struct fft_job *job, unsigned dim, size_t first, size
             fft_columns(job, false, dim, false, item, item + 1);
 }
 
+void fft_store_spectra(struct fft_job *job, size_t first, size_t end)
+{
+    const bool single = job->state->layout.single, integral = !job->taps->fractional && !job->taps->nonfinite;
+    if (single) {
+        fft_use_spectrum(job, true);
+        fft_tap_groups(job, true, first, end);
+    }
+    if (single && !integral)
+        return;
+    fft_use_spectrum(job, false);
+    fft_tap_groups(job, false, first, end);
+}
+
 void fft_make_spectra(struct fft_job *job)
 {
     const struct fft_layout *layout = &job->state->layout;
-    const size_t groups = fft_group_items(layout, false);
-    const bool integral = !job->taps->fractional && !job->taps->nonfinite;
-    fft_place_taps(job);
+    fft_place_taps(job, 0, layout->rows);
     for (unsigned dim = 0; dim + 1 < layout->dims && layout->mode == FFT_BLOCK; dim++)
         fft_tap_columns(job, dim, 0, fft_column_items(layout, dim));
-    if (layout->single) {
-        fft_use_spectrum(job, true);
-        fft_tap_groups(job, true, 0, groups);
-    }
-    if (layout->single && !integral)
-        return;
-    fft_use_spectrum(job, false);
-    fft_tap_groups(job, false, 0, groups);
+    fft_store_spectra(job, 0, fft_group_items(layout, false));
 }

@@ -70,6 +70,14 @@ size_t fft_group_items(const struct fft_layout *layout, bool single)
     return layout->mode == FFT_ROWS ? 1 : (layout->rows + width - 1) / width;
 }
 
+/* What rows beyond the last are read from. */
+static void clear_zeros(const struct fft_job *job)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    if (layout->rows % SIMD_FFT_WIDTH_f32 != 0)
+        memset(job->work.zeros, 0, layout->pitch[layout->dims - 2] * sizeof(double));
+}
+
 #define REAL   float
 #define BITS   f32
 #define TABLES single
@@ -96,6 +104,7 @@ void fft_columns(const struct fft_job *job, bool single, unsigned dim, bool inve
 
 void fft_groups(const struct fft_job *job, size_t first, size_t end)
 {
+    clear_zeros(job);
     if (fft_in_single(job))
         groups_f32(job, first, end);
     else
@@ -125,20 +134,13 @@ static void note_peak(uint64_t *peak, double value)
 void fft_tap_groups(const struct fft_job *job, bool single, size_t first, size_t end)
 {
     const struct fft_layout *layout = &job->state->layout;
-    const double *const strip_re = job->work.strip_re, *const strip_im = job->work.strip_im;
-    const size_t cells = layout->dim[layout->dims - 1] * SIMD_FFT_WIDTH_f64;
     const double scale = 1.0 / (double)layout->transformed;
+    clear_zeros(job);
     for (size_t group = first; group < end; group++) {
-        double peak = 0;
         group_in_f64(job, group);
         job->plan->routines->fft_forward_f64(&job->state->twice.fft[layout->dims - 1], job->work.strip_re,
                                              job->work.strip_im, SIMD_FFT_WIDTH_f64, SIMD_FFT_WIDTH_f64);
-        for (size_t i = 0; i < cells; i++)
-            peak = fmax(peak, strip_re[i] * strip_re[i] + strip_im[i] * strip_im[i]);
-        note_peak(&job->taps->peak, peak);
-        if (single)
-            store_spectrum_f32(job, group, scale);
-        else
-            store_spectrum_f64(job, group, scale);
+        note_peak(&job->taps->peak,
+                  single ? store_spectrum_f32(job, group, scale) : store_spectrum_f64(job, group, scale));
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rows on their way into and out of a transform: transposed so that each is a lane, looked at for what their values tell,
- * and cut off at zero on the way out. */
+ * and cut off at zero on the way out; and spectra of taps, on their way to where they are kept. */
 #include "core/simd/routines.h"
 #include "core/simd/vec.h"
 
@@ -222,3 +222,36 @@ DEFINE_FACTS(double, f64, u64, uint64_t)
     }
 DEFINE_CUT(float, f32)
 DEFINE_CUT(double, f64)
+
+/* ---- Spectra of taps ---- */
+
+#ifdef VEC_SCALAR
+#define PUT_f32(to, a) (*(to) = (float)(a))
+#else
+typedef float vec_half_f32 __attribute__((vector_size(VEC_BYTES / 2), aligned(4), may_alias));
+#define PUT_f32(to, a) (*(vec_half_f32 *)(void *)(to) = __builtin_convertvector(a, vec_half_f32))
+#endif
+#define PUT_f64(to, a) store_f64(to, a)
+
+#define DEFINE_SPECTRUM(type, bits)                                                                                    \
+    double ROUTINE(fft_spectrum_##bits)(type * re, type * im, size_t pitch, const double *from_re,                     \
+                                        const double *from_im, size_t count, double scale)                             \
+    {                                                                                                                  \
+        enum { LANES = LANES_f64, WIDTH = SIMD_FFT_WIDTH_f64 };                                                        \
+        const vec_f64 by = all_f64(scale);                                                                             \
+        vec_f64 largest = all_f64(0);                                                                                  \
+        for (size_t i = 0; i < count; i++)                                                                             \
+            for (size_t lane = 0; lane < WIDTH; lane += LANES) {                                                       \
+                const vec_f64 a = load_f64(from_re + i * WIDTH + lane), b = load_f64(from_im + i * WIDTH + lane);      \
+                largest = LARGER_f64(a * a + b * b, largest);                                                          \
+                PUT_##bits(re + i * pitch + lane, a * by);                                                             \
+                PUT_##bits(im + i * pitch + lane, b * by);                                                             \
+            }                                                                                                          \
+        double lanes[LANES], most = 0;                                                                                 \
+        store_f64(lanes, largest);                                                                                     \
+        for (size_t i = 0; i < LANES; i++)                                                                             \
+            most = lanes[i] > most ? lanes[i] : most;                                                                  \
+        return most;                                                                                                   \
+    }
+DEFINE_SPECTRUM(float, f32)
+DEFINE_SPECTRUM(double, f64)

@@ -157,7 +157,9 @@ struct simd_fft_facts {
  *   gather_rows        makes rows lanes of a strip; scatter_rows the way back
  *   fft_facts          looks at `rows` rows of `count` values, `pitch` apart
  *   fft_copy           likewise, and copies them
- *   fft_cut            rows likewise: out = in where that is above `least`, else `least` */
+ *   fft_cut            rows likewise: out = in where that is above `least`, else `least`
+ *   fft_spectrum       `count` elements of a strip of doubles times `scale`, the lanes of an element side by side and elements
+ *                      `pitch` apart; returns the largest |element|^2 before that */
 #define FOR_EACH_FFT_ROUTINE_OF(X, type, bits)                                                                         \
     X(void, fft_forward_##bits, (const struct simd_fft *fft, type *re, type *im, size_t pitch, size_t count))          \
     X(void, fft_inverse_##bits, (const struct simd_fft *fft, type *re, type *im, size_t pitch, size_t count))          \
@@ -173,7 +175,9 @@ struct simd_fft_facts {
       (struct simd_fft_facts * facts, type * out, size_t out_pitch, const type *values, size_t pitch, size_t rows,     \
        size_t count))                                                                                                  \
     X(void, fft_cut_##bits,                                                                                            \
-      (type * out, size_t out_pitch, const type *in, size_t in_pitch, type least, size_t rows, size_t count))
+      (type * out, size_t out_pitch, const type *in, size_t in_pitch, type least, size_t rows, size_t count))          \
+    X(double, fft_spectrum_##bits,                                                                                     \
+      (type * re, type * im, size_t pitch, const double *from_re, const double *from_im, size_t count, double scale))
 #define FOR_EACH_FFT_ROUTINE(X) FOR_EACH_FFT_ROUTINE_OF(X, float, f32) FOR_EACH_FFT_ROUTINE_OF(X, double, f64)
 
 /* The rows of Winograd's F(m, 3), m of 2 or 4 and n of m + 2. Not fused, so alike on every set. `count` tiles side by side

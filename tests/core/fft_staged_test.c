@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fft where jobs are so large that they run in stages: what promises_test holds every method to, of samples of the outputs. */
+/* fft and overlap_add where jobs, or spectra, are so large that they run in stages: what promises_test holds every method to,
+ * of samples of the outputs. */
 #include "tests/core/request.h"
 
 #include <float.h>
@@ -47,7 +48,7 @@ static void check_outputs(const struct request *request, size_t samples)
         check_output(request, i, integral, positive);
 }
 
-/* Jobs so large that they run in stages: both types, all kinds of values, on two threads, where input and kernel keep their
+/* Jobs, or the spectra alone, so large that they run in stages: both types, all kinds of values, on two threads, where input and kernel keep their
  * places and where they change them. */
 static void test_staged_requests(void **context)
 {
@@ -57,22 +58,25 @@ static void test_staged_requests(void **context)
         size_t input[3], kernel[3];
         enum convolve_mode mode;
         enum convolve_boundary boundary;
+        enum convolve_method method;
     } cases[] = {
-        {CONVOLVE_FLOAT32, 1, {300000}, {40}, CONVOLVE_FULL, CONVOLVE_CONSTANT},
-        {CONVOLVE_FLOAT64, 1, {280001}, {61}, CONVOLVE_SAME, CONVOLVE_WRAP},
-        {CONVOLVE_FLOAT32, 2, {700, 431}, {5, 7}, CONVOLVE_SAME, CONVOLVE_REFLECT},
-        {CONVOLVE_FLOAT64, 2, {1400, 203}, {3, 31}, CONVOLVE_VALID, CONVOLVE_CONSTANT},
-        {CONVOLVE_FLOAT64, 3, {65, 64, 70}, {3, 2, 3}, CONVOLVE_FULL, CONVOLVE_CONSTANT},
-        {CONVOLVE_COMPLEX64, 2, {400, 390}, {4, 5}, CONVOLVE_SAME, CONVOLVE_SYMMETRIC},
-        {CONVOLVE_COMPLEX128, 1, {150000}, {33}, CONVOLVE_VALID, CONVOLVE_CONSTANT},
-        {CONVOLVE_FLOAT32, 1, {33}, {270000}, CONVOLVE_VALID, CONVOLVE_CONSTANT},
+        {CONVOLVE_FLOAT32, 1, {300000}, {40}, CONVOLVE_FULL, CONVOLVE_CONSTANT, CONVOLVE_FFT},
+        {CONVOLVE_FLOAT64, 1, {280001}, {61}, CONVOLVE_SAME, CONVOLVE_WRAP, CONVOLVE_FFT},
+        {CONVOLVE_FLOAT32, 2, {700, 431}, {5, 7}, CONVOLVE_SAME, CONVOLVE_REFLECT, CONVOLVE_FFT},
+        {CONVOLVE_FLOAT64, 2, {1400, 203}, {3, 31}, CONVOLVE_VALID, CONVOLVE_CONSTANT, CONVOLVE_FFT},
+        {CONVOLVE_FLOAT64, 3, {65, 64, 70}, {3, 2, 3}, CONVOLVE_FULL, CONVOLVE_CONSTANT, CONVOLVE_FFT},
+        {CONVOLVE_COMPLEX64, 2, {400, 390}, {4, 5}, CONVOLVE_SAME, CONVOLVE_SYMMETRIC, CONVOLVE_FFT},
+        {CONVOLVE_COMPLEX128, 1, {150000}, {33}, CONVOLVE_VALID, CONVOLVE_CONSTANT, CONVOLVE_FFT},
+        {CONVOLVE_FLOAT32, 1, {33}, {270000}, CONVOLVE_VALID, CONVOLVE_CONSTANT, CONVOLVE_FFT},
+        {CONVOLVE_FLOAT32, 2, {400, 420}, {70, 65}, CONVOLVE_VALID, CONVOLVE_CONSTANT, CONVOLVE_OVERLAP_ADD},
+        {CONVOLVE_FLOAT64, 3, {50, 60, 90}, {13, 9, 17}, CONVOLVE_VALID, CONVOLVE_CONSTANT, CONVOLVE_OVERLAP_ADD},
     };
     (void)context;
     for (uint64_t seed = 0; seed < sizeof cases / sizeof cases[0] * KIND_COUNT; seed++) {
         const size_t i = seed / KIND_COUNT;
         const enum kind kind = (enum kind)(seed % KIND_COUNT);
         uint64_t state = seed + 1;
-        struct request request = {.spec = {.method = CONVOLVE_FFT,
+        struct request request = {.spec = {.method = cases[i].method,
                                            .operation = seed & 1 ? CONVOLVE_OP_CORRELATE : CONVOLVE_OP_CONVOLVE,
                                            .dtype = cases[i].dtype,
                                            .mode = cases[i].mode,

@@ -287,6 +287,30 @@ static void test_roots_have_all_their_digits(void **state)
         free(back);                                                                                                    \
     }                                                                                                                  \
                                                                                                                        \
+    static void check_spectrum_##bits(const struct simd_routines *set, size_t count)                                   \
+    {                                                                                                                  \
+        enum { WIDTH = SIMD_FFT_WIDTH_f64, APART = WIDTH + 3 };                                                        \
+        double *const from = allocate(2 * (count * WIDTH + 1) * sizeof *from), *const imag = from + count * WIDTH;     \
+        type *const to = allocate(2 * (count * APART + 1) * sizeof *to), *const im = to + count * APART + 1;           \
+        double peak = 0;                                                                                               \
+        for (size_t i = 0; i < 2 * count * WIDTH; i++)                                                                 \
+            from[i] = (double)random_word() * 0x1p-64 - 0.5;                                                           \
+        for (size_t i = 0; i < count * WIDTH; i++)                                                                     \
+            peak = fmax(peak, from[i] * from[i] + imag[i] * imag[i]);                                                  \
+        for (size_t i = 0; i < 2 * (count * APART + 1); i++)                                                           \
+            to[i] = 77;                                                                                                \
+        assert_true(set->fft_spectrum_##bits(to, im, APART, from, imag, count, 0.7) == peak);                          \
+        for (size_t i = 0; i < count * APART; i++) {                                                                   \
+            const size_t at = i / APART * WIDTH + i % APART;                                                           \
+            const bool lane = i % APART < WIDTH;                                                                       \
+            assert_true(to[i] == (lane ? (type)(from[at] * 0.7) : 77) &&                                               \
+                        im[i] == (lane ? (type)(imag[at] * 0.7) : 77));                                                \
+        }                                                                                                              \
+        assert_true(to[count * APART] == 77 && im[count * APART] == 77);                                               \
+        free(from);                                                                                                    \
+        free(to);                                                                                                      \
+    }                                                                                                                  \
+                                                                                                                       \
     /* Small integers, so that every product is exact. */                                                              \
     static void check_twist_##bits(const struct simd_routines *set)                                                    \
     {                                                                                                                  \
@@ -326,6 +350,8 @@ static void test_rows_and_twists(void **state)
         for (size_t count = 0; count <= 70; count++) {
             check_rows_f32(simd_routines_at(i), count);
             check_rows_f64(simd_routines_at(i), count);
+            check_spectrum_f32(simd_routines_at(i), count);
+            check_spectrum_f64(simd_routines_at(i), count);
         }
         check_twist_f32(simd_routines_at(i));
         check_twist_f64(simd_routines_at(i));
