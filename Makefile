@@ -10,6 +10,7 @@
 # make bench       ratios against peers and floors; BENCH_ARGS="--rows 1-D --seconds 3" is for the filters' table
 # make bench-wire  reading and writing numbers, beside cJSON, simdjson and std::to_chars; ARGS="512 float32" for a smaller one
 # make bench-auto  how well `auto` chooses; make calibrate measures anew what it goes by (core/cost_table_*.inc), for the CPU
+# make calibrate-fft prints what this CPU's transforms take: core/fft_cost_table.inc lies between two such tables
 # make bench-peers installs the libraries that bench compares with
 # make arm64       the core for arm64, under an emulator, against this machine's results
 # make fuzz        every fuzzer for SECONDS (10) each; needs clang
@@ -76,7 +77,7 @@ TESTS ?= $(TEST_NAMES)
 CHECK_SIMD := tests/simd/check_simd tests/simd/result_hash
 FUZZERS := $(FUZZ_SOURCES:%.c=$(BUILD)/%)
 
-.PHONY: all lib test test-long tests soak valgrind check check-simd arm64 bench bench-auto bench-wire bench-peers calibrate demo run fuzz fuzzers install install-lib uninstall clean
+.PHONY: all lib test test-long tests soak valgrind check check-simd arm64 bench bench-auto bench-wire bench-peers calibrate calibrate-fft demo run fuzz fuzzers install install-lib uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: $(BUILD)/convolved lib
@@ -238,13 +239,16 @@ bench-peers:
 	$(Q)./dev bench-peers
 
 # What auto goes by, and how well it chooses.
-$(BUILD)/tests/bench/calibrate $(BUILD)/tests/bench/bench_auto: %: %.o $(BUILD)/libconvolve.a
+$(BUILD)/tests/bench/calibrate $(BUILD)/tests/bench/calibrate_fft $(BUILD)/tests/bench/bench_auto: %: %.o $(BUILD)/libconvolve.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lm
 
 calibrate: $(BUILD)/tests/bench/calibrate
 	$(Q)for set in $(ISAS); do \
 		$< $$set > $(BUILD)/cost_table.inc && cp $(BUILD)/cost_table.inc core/cost_table_$$set.inc; done; true
+
+calibrate-fft: $(BUILD)/tests/bench/calibrate_fft
+	$(Q)$<
 
 bench-auto: $(BUILD)/tests/bench/bench_auto
 	$(Q)$<

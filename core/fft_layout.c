@@ -10,9 +10,14 @@
 enum {
     TILE_NS = 250000, /* jobs are put together until a tile takes about as long */
     PIECE_TERMS = 1 << 22,
+    TILES_LEAST = 16, /* where there are as many jobs, so that threads share them well */
     STAGED_CELLS = 1 << 17, /* a job of as many cells is run in stages where there are few of them ... */
-    STAGED_JOBS = 6,
-    STAGED_CELLS_ALWAYS = 1 << 20, /* ... and always from here on, or a tile would hold its thread for too long */
+    STAGED_JOBS = 12,
+    STAGED_CELLS_ALWAYS = 1 << 19, /* ... and always from here on, or a tile would hold its thread for too long, ... */
+    STAGED_TERMS = 1 << 30, /* ... as it would if it had to sum as much directly */
+    STAGE_TILES_LEAST = 8,
+    STAGE_TILES_MOST = 64,
+    STAGE_NS = 300000, /* of a job, for each tile of a stage: there are a dozen stages */
     TAPS_STAGED_CELLS = 1 << 15, /* spectra of as many cells are made in stages where there are few of them */
     TAPS_STAGED_SLICES = 4,
     SCAN_TAPS = 1 << 15,
@@ -243,13 +248,24 @@ bool fft_layout_lay(struct fft_layout *layout)
     return lay_array(layout) && count_jobs(layout);
 }
 
+/* What a job sums where it is summed directly. */
+static double job_terms(const struct fft_layout *layout)
+{
+    double terms = (double)layout->blocks_per_job * (double)layout->tap_count;
+    for (unsigned i = 0; i < layout->axis_count; i++)
+        terms *= (double)layout->axis[i].hop;
+    return terms;
+}
+
 static void cut_tiles(struct fft_layout *layout)
 {
     const double job_ns = fft_job_ns(layout);
     layout->piece = least(layout->axis[layout->row].hop, PIECE_TERMS / least(layout->tap_count, PIECE_TERMS) + 64);
     layout->staged =
-        layout->mode == FFT_BLOCK && (layout->transformed >= STAGED_CELLS_ALWAYS ||
+        layout->mode == FFT_BLOCK && (layout->transformed >= STAGED_CELLS_ALWAYS || job_terms(layout) >= STAGED_TERMS ||
                                       (layout->transformed >= STAGED_CELLS && layout->job_count < STAGED_JOBS));
+    layout->stage_tiles = job_ns < (double)STAGE_TILES_MOST * STAGE_NS ? (size_t)(job_ns / STAGE_NS) : STAGE_TILES_MOST;
+    layout->stage_tiles = layout->stage_tiles < STAGE_TILES_LEAST ? STAGE_TILES_LEAST : layout->stage_tiles;
     layout->taps_staged = layout->staged || (layout->mode == FFT_BLOCK && layout->transformed >= TAPS_STAGED_CELLS &&
                                              layout->tap_slices <= TAPS_STAGED_SLICES);
     layout->scan_taps = divide_up(layout->tap_count, SCAN_PARTS);
@@ -257,7 +273,7 @@ static void cut_tiles(struct fft_layout *layout)
     layout->scan_parts = divide_up(layout->tap_count, layout->scan_taps);
     layout->jobs_per_tile = job_ns < TILE_NS ? (size_t)(TILE_NS / job_ns) + 1 : 1;
     /* Two threads share few jobs better in small tiles. */
-    const size_t share = divide_up(layout->job_count, 8);
+    const size_t share = divide_up(layout->job_count, TILES_LEAST);
     layout->jobs_per_tile = least(layout->jobs_per_tile, share);
     layout->tile_count = divide_up(layout->job_count, layout->jobs_per_tile);
 }

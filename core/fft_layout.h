@@ -65,6 +65,7 @@ struct fft_layout {
 
     bool staged; /* a job is cut into stages that share its memory; else a tile runs whole jobs */
     bool taps_staged; /* so are the spectra of the taps; always where `staged` */
+    size_t stage_tiles; /* of a stage, at most, but for the one that sums directly */
     size_t scan_taps, scan_parts; /* taps are looked at so many at a time */
     size_t piece; /* outputs of a row that are summed directly at once */
     size_t jobs_per_tile, tile_count;

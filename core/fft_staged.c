@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <math.h>
 
-enum { TILES_MAX = 64 }; /* of a stage, but for the one that sums directly */
+enum { TILES_MAX = 64 }; /* the most stage_tiles that there are */
 
 /* What the stages hand on. */
 struct fft_shared {
@@ -121,7 +121,7 @@ static size_t step_items(const struct fft_layout *layout, struct step step)
 /* Tiles of as many items each; of outputs that are summed directly so few that a tile does not take long. */
 static size_t items_of_tile(const struct fft_layout *layout, struct step step)
 {
-    const size_t items = step_items(layout, step), share = divide_up(items, TILES_MAX);
+    const size_t items = step_items(layout, step), share = divide_up(items, layout->stage_tiles);
     if (step.kind != STEP_DIRECT)
         return share;
     const double terms = (double)layout->piece * (double)layout->tap_count;

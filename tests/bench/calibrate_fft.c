@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Measures what core/fft_cost.c knows about this machine and prints core/fft_cost_table.inc: the routines alone, on memory
- * that stays within L2, the least of many repetitions. Run it on a machine that does nothing else. */
+/* Measures what core/fft_cost.c goes by and prints it in the form of core/fft_cost_table.inc, which lies between what two CPUs
+ * gave: the routines alone, on memory that stays within L2, the least of many repetitions. Run it on a machine that does nothing
+ * else. */
 #include "core/fft.h"
 #include "core/fft_cost.h"
 
@@ -139,10 +140,11 @@ DEFINE_MEASURE(double, f64)
 int main(void)
 {
     const struct simd_routines *set = simd_routines();
-    printf("/* SPDX-License-Identifier: MIT */\n"
-           "/* Made by `make calibrate` (tests/bench/calibrate_fft.c). Nanoseconds of one core; see core/fft_cost.h. "
-           "*/\n\n"
-           "static const struct fft_cost_row fft_cost_rows[] = {\n");
+    printf(
+        "/* SPDX-License-Identifier: MIT */\n"
+        "/* Made by `make calibrate-fft` (tests/bench/calibrate_fft.c). Nanoseconds of one core; see core/fft_cost.h. "
+        "*/\n\n"
+        "static const struct fft_cost_row fft_cost_rows[] = {\n");
     for (size_t length = 1; length <= LENGTH_MAX; length = fft_length_next(length + 1)) {
         const struct measured f32 = measure_f32(set, length), f64 = measure_f64(set, length);
         printf("    {%zu, %.3ff, %.3ff, %.3ff, %.3ff},\n", length, f32.column, f32.row, f64.column, f64.row);
