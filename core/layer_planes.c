@@ -60,7 +60,10 @@ static bool suits(const struct layer_state *state)
     if (z->source != 1 || z->target != 1 || z->kernel != 1 || z->before != 0 || y->phases != 1 || x->phases != 1 ||
         x->step > 2 || y->step > REACH_MOST)
         return false;
-    return state->channels <= LAYER_PLANES_MOST && state->rows <= LAYER_PLANES_MOST;
+    if (y->places == 1 && x->places > WIDE_MOST && state->channels == 1 && state->rows == 1 && x->taps > 3)
+        return false; /* a long signal by many taps is for the filters' blocks */
+    const size_t most = geometry->groups > 1 ? LAYER_PLANES_MOST : LAYER_PLANES_SINGLE;
+    return state->channels <= most && state->rows <= most;
 }
 
 /* From the places of a unit to its copy. */
@@ -78,7 +81,7 @@ static bool lay_out(struct layer_state *state, size_t high, size_t wide)
     planes->origin = (LINE - before / x->step % LINE) % LINE;
     planes->plane = planes->origin + rows * planes->row + LINE;
     planes->copy = round_up(planes->plane * state->channels);
-    return rows <= COPY_ELEMENTS_MOST / LAYER_PLANES_MOST / planes->row;
+    return rows <= COPY_ELEMENTS_MOST / state->channels / planes->row;
 }
 
 void layer_planes_derive(struct layer_state *state)
@@ -158,6 +161,12 @@ static void list_offsets(const struct layer_state *state, ptrdiff_t *offsets)
         }
 }
 
+static void put_zeros(const struct layer_state *state, unsigned char *row, size_t cell, size_t end)
+{
+    for (; cell < end; cell++)
+        memset(row + cell_offset(&state->planes, cell) * state->element_bytes, 0, state->element_bytes);
+}
+
 /* One channel: `from` is the source's first value. */
 static void copy_channel(const struct convolve_plan *plan, struct simd_facts *facts, unsigned char *copy,
                          const unsigned char *from, const struct span *y, const struct span *x)
@@ -165,9 +174,7 @@ static void copy_channel(const struct convolve_plan *plan, struct simd_facts *fa
     const struct layer_state *state = layer_state(plan);
     const struct layer_planes *planes = &state->planes;
     const size_t bytes = state->element_bytes, row_bytes = planes->row * bytes, pitch = state->source.axis_pitch[1];
-    if (planes->strips > 1) {
-        memset(copy, 0, planes->plane * bytes);
-    } else if (planes->bands > 1) { /* beside the rows nothing has been written to */
+    if (planes->strips > 1 || planes->bands > 1) { /* else nothing has been written to there */
         unsigned char *const rows = copy + planes->origin * bytes;
         memset(rows, 0, y->inside * row_bytes);
         memset(rows + y->end * row_bytes, 0, (y->cells - y->end) * row_bytes);
@@ -175,6 +182,10 @@ static void copy_channel(const struct convolve_plan *plan, struct simd_facts *fa
     if (y->inside == y->end || x->inside == x->end)
         return;
     unsigned char *const row = copy + (planes->origin + y->inside * planes->row) * bytes;
+    for (size_t i = 0; planes->strips > 1 && i < y->end - y->inside; i++) {
+        put_zeros(state, row + i * row_bytes, 0, x->inside);
+        put_zeros(state, row + i * row_bytes, x->end, x->cells);
+    }
     unsigned char *const out = row + cell_offset(planes, x->inside) * bytes,
                          *const odd = planes->slot ? row + cell_offset(planes, x->inside + 1) * bytes : NULL;
     from += ((size_t)(y->start + (int64_t)y->inside) * pitch + (size_t)(x->start + (int64_t)x->inside)) * bytes;

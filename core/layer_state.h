@@ -168,7 +168,8 @@ enum {
     LAYER_PHASES_MAX = 1 << 12,
     LAYER_OUTER_PLACES = 256, /* of an item, that units whose lanes are output channels do not cut */
     LAYER_ROWS_MOST = 2, /* of a group, that filters' blocks make */
-    LAYER_PLANES_MOST = 8, /* channels of either side of a group that is made in planes */
+    LAYER_PLANES_MOST = 32, /* channels of either side of a group that is made in planes */
+    LAYER_PLANES_SINGLE = 16, /* the same of the only group */
 };
 
 static inline const struct layer_state *layer_state(const struct convolve_plan *plan)
