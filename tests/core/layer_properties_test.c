@@ -183,6 +183,78 @@ static void an_item_has_the_bits_it_has_alone(void **state)
     }
 }
 
+/* ---- explain ---------------------------------------------------------------------------------------------------------- */
+
+struct told {
+    const struct layer_case *c;
+    double sum; /* of the terms' products */
+};
+
+static size_t element_at(const struct convolve_shape *shape, const size_t *index)
+{
+    size_t element = 0;
+    for (unsigned i = 0; i < shape->rank; i++) {
+        assert_true(index[i] < shape->size[i]);
+        element = element * shape->size[i] + index[i];
+    }
+    return element;
+}
+
+/* Real numbers, all of them integers. Unbatched tensors have no index of an item. */
+static void check_term(void *context, const struct convolve_layer_term *term)
+{
+    struct told *const told = context;
+    const struct convolve_layer_spec *const spec = &told->c->spec;
+    const struct convolve_run *const tensors = &told->c->tensors;
+    const bool back = spec->operation == CONVOLVE_LAYER_BACKWARD_INPUT;
+    const bool weights = spec->operation != CONVOLVE_LAYER_BACKWARD_WEIGHT, int64 = spec->dtype == CONVOLVE_INT64;
+    const double input = int64 ? (double)term->input.integer : term->input.real;
+    const double weight = int64 ? (double)term->weight.integer : term->weight.real;
+    const size_t at = element_at(weights ? &spec->weight : &spec->grad_output, term->weight_index);
+    const double there = layer_number(spec->dtype, weights ? tensors->kernel : tensors->grad_output, at);
+    double expected = 0;
+    if (term->inside)
+        expected = layer_number(spec->dtype, back ? tensors->grad_output : tensors->input,
+                                element_at(back ? &spec->grad_output : &spec->input, term->input_index));
+    if (weight != there || input != expected)
+        fail_msg("%s: a term of %g and %g, but the tensors have %g and %g", told->c->name, input, weight, expected,
+                 there);
+    told->sum += input * weight;
+}
+
+/* Each term is what the tensors have where it says, and all of them with the bias are what the plan makes. */
+static void explain_tells_the_terms_of_outputs(void **state)
+{
+    (void)state;
+    layer_seed(18);
+    for (unsigned i = 0; i < 300; i++) {
+        struct layer_case c;
+        struct convolve_outcome outcome;
+        struct convolve_error error = {0};
+        struct convolve_scalar value, bias;
+        do
+            make_random(&c, LAYER_VALUES_INTEGERS, 100000);
+        while (convolve_dtype_is_complex(c.spec.dtype) && (layer_case_release(&c), true));
+        void *const output = tensor_memory(c.output_bytes);
+        assert_true(layer_case_run(&c, output, &outcome, &error));
+        for (unsigned sample = 0; sample < 5; sample++) {
+            struct told told = {.c = &c};
+            const size_t index = layer_random_below(c.output_count);
+            assert_true(convolve_layer_explain(&c.spec, &c.tensors, index, check_term, &told, &value, &bias, &error));
+            const bool int64 = c.spec.dtype == CONVOLVE_INT64;
+            const double found = layer_number(c.spec.dtype, output, index);
+            const double more = int64 ? (double)bias.integer : bias.real;
+            if (found != told.sum + more || found != (int64 ? (double)value.integer : value.real))
+                fail_msg("%s: output %zu is %g, its terms sum to %g, the bias is %g", c.name, index, found, told.sum,
+                         more);
+        }
+        assert_false(convolve_layer_explain(&c.spec, &c.tensors, c.output_count, NULL, NULL, &value, &bias, &error));
+        assert_string_equal(error.pointer, "/index");
+        free(output);
+        layer_case_release(&c);
+    }
+}
+
 /* ---- Gradients -------------------------------------------------------------------------------------------------------- */
 
 static double dot(const double *a, const double *b, size_t count, double *absolute)
@@ -373,6 +445,7 @@ int main(void)
         cmocka_unit_test(plans_have_the_bits_of_the_definition),
         cmocka_unit_test(larger_layers_have_the_bits_of_the_definition),
         cmocka_unit_test(an_item_has_the_bits_it_has_alone),
+        cmocka_unit_test(explain_tells_the_terms_of_outputs),
         cmocka_unit_test(gradients_are_adjoint),
         cmocka_unit_test(gradients_are_slopes),
         cmocka_unit_test(the_error_bound_holds),
