@@ -4,6 +4,8 @@
  * told as such however large it is; only what has passed must be countable in 64. */
 #include "core/geometry.h"
 
+#include "core/error.h"
+
 #include <stdio.h>
 
 __extension__ typedef unsigned __int128 wide;
@@ -243,16 +245,6 @@ static bool decide_exchange(struct geometry *geometry, const struct convolve_spe
                          "%zu): use mode same or full%s",
                          longer, wide_text(dilated_length(above)).text, above->input, shorter,
                          wide_text(dilated_length(below)).text, below->input, layers_hint(geometry->rank));
-}
-
-static bool fail_uncountable(struct convolve_error *error, const char *pointer, const char *limit, const char *what)
-{
-    convolve_fail(error, "too-large", pointer, "%s cannot be counted in 64 bits: cut the request into parts", what);
-    if (error) {
-        error->limit = limit;
-        error->requested = UINT64_MAX;
-    }
-    return false;
 }
 
 /* How many windows there are along one axis and where the first one begins. */

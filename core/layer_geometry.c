@@ -3,21 +3,12 @@
  * shapes before. Lengths are compared in 128 bits, so that one that does not fit is told as such however large it is. */
 #include "core/layer_geometry.h"
 
+#include "core/error.h"
 #include "core/layer_shapes.h"
 
 #include <stdio.h>
 
 /* ---- Lengths ---------------------------------------------------------------------------------------------------------- */
-
-static bool fail_uncountable(struct convolve_error *error, const char *pointer, const char *limit, const char *what)
-{
-    convolve_fail(error, "too-large", pointer, "%s cannot be counted in 64 bits: cut the request into parts", what);
-    if (error) {
-        error->limit = limit;
-        error->requested = UINT64_MAX;
-    }
-    return false;
-}
 
 static layer_wide dilated_length(const struct layer_axis *axis)
 {

@@ -5,6 +5,7 @@
 
 #include "core/choose.h"
 #include "core/direct.h"
+#include "core/error.h"
 #include "core/fft_convolve.h"
 #include "core/separable.h"
 
@@ -65,13 +66,7 @@ static bool fail_memory(struct convolve_error *error)
 
 bool plan_fail_uncountable(struct convolve_error *error)
 {
-    convolve_fail(error, "too-large", "",
-                  "the scratch memory cannot be counted in 64 bits: cut the request into parts");
-    if (error) {
-        error->limit = "max_memory_bytes";
-        error->requested = UINT64_MAX;
-    }
-    return false;
+    return fail_uncountable(error, "", "max_memory_bytes", "the scratch memory");
 }
 
 /* The plan up to its sizes. A zero-length axis leaves them 0. */

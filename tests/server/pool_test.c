@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The pool: stages in order and each tile once, who is served first, who is ended and how soon, scratch, and thousands of
- * random jobs from several threads. Delays are counted in tiles, not in time, so a busy machine changes nothing. */
+/* The pool: stages in order and each tile once, who is served first, who is ended and how soon, and scratch. Delays are counted
+ * in tiles, not in time, so a busy machine changes nothing. */
 #include <pthread.h>
-#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -15,149 +14,10 @@
 
 #include <cmocka.h>
 
-#include "server/arena.h"
-#include "server/pool.h"
 #include "server/request.h"
-
-enum { STAGES_MAX = 4, TILES_MAX = 64, MIB = 1024 * 1024 };
+#include "tests/server/watched.h"
 
 static struct memory_budget budget = {.limit = 64 * MIB};
-
-static void sleep_us(long us)
-{
-    nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000}, NULL);
-}
-
-static void check_count(const char *name, uint64_t found, uint64_t expected)
-{
-    if (found != expected)
-        fail_msg("%s: found %llu, expected %llu", name, (unsigned long long)found, (unsigned long long)expected);
-}
-
-static void check_at_most(const char *name, uint64_t found, uint64_t most)
-{
-    if (found > most)
-        fail_msg("%s: found %llu, expected at most %llu", name, (unsigned long long)found, (unsigned long long)most);
-}
-
-static enum job_end run_here(struct memory_budget *charged, struct job *job)
-{
-    struct arena arena;
-    arena_init(&arena, charged);
-    job->submitted_ns = clock_now_ns();
-    const enum job_end end = pool_run_here(&arena, job);
-    arena_release(&arena);
-    return end;
-}
-
-/* ---- A job that watches itself --------------------------------------------------------------------------------- */
-
-struct watched {
-    struct job job;
-    size_t tiles[STAGES_MAX];
-    _Atomic unsigned begun[STAGES_MAX][TILES_MAX];
-    _Atomic size_t begun_count, returned[STAGES_MAX], asked[STAGES_MAX];
-    _Atomic unsigned done_count, wrong;
-    long tile_us;
-    void (*in_tile)(struct watched *watched, size_t tile); /* NULL: nothing */
-    bool (*in_done)(struct watched *watched); /* NULL: nothing; false: it was submitted again */
-    struct watched *other, **others;
-    _Atomic size_t noted;
-    _Atomic bool submitted, cancels;
-    struct pool *pool;
-    sem_t ended;
-};
-
-static size_t watched_tile_count(struct job *job, unsigned stage)
-{
-    struct watched *watched = (struct watched *)job;
-    for (unsigned before = 0; before < stage; before++) {
-        if (watched->returned[before] != watched->tiles[before])
-            watched->wrong |= 1;
-    }
-    if (watched->asked[stage]++ != 0)
-        watched->wrong |= 2;
-    return watched->tiles[stage];
-}
-
-static void watched_run_tile(struct job *job, unsigned stage, size_t tile, void *scratch)
-{
-    struct watched *watched = (struct watched *)job;
-    const size_t bytes = job->tile_scratch_bytes;
-    if (stage >= job->stage_count || tile >= watched->tiles[stage] || watched->begun[stage][tile % TILES_MAX]++ != 0)
-        watched->wrong |= 4;
-    if (stage > 0 && watched->returned[stage - 1] != watched->tiles[stage - 1])
-        watched->wrong |= 8;
-    if (bytes > 0 && (uintptr_t)scratch % 64 != 0)
-        watched->wrong |= 16;
-    watched->begun_count++;
-    const int mark = (int)(tile & 127);
-    if (bytes > 0)
-        memset(scratch, mark, bytes);
-    if (watched->in_tile != NULL)
-        watched->in_tile(watched, tile);
-    if (watched->tile_us > 0)
-        sleep_us(watched->tile_us);
-    if (bytes > 0 && (((char *)scratch)[0] != mark || ((char *)scratch)[bytes - 1] != mark))
-        watched->wrong |= 32;
-    watched->returned[stage]++;
-}
-
-static void watched_done(struct job *job)
-{
-    struct watched *watched = (struct watched *)job;
-    watched->done_count++;
-    if (watched->in_done == NULL || watched->in_done(watched))
-        sem_post(&watched->ended);
-}
-
-/* A job of one stage; the test changes what it wants otherwise. */
-static struct watched *watched_create(struct pool *pool, size_t tiles, uint64_t work)
-{
-    struct watched *watched = calloc(1, sizeof *watched);
-    assert_non_null(watched);
-    watched->job = (struct job){.stage_count = 1,
-                                .tile_count = watched_tile_count,
-                                .run_tile = watched_run_tile,
-                                .done = watched_done,
-                                .work = work};
-    watched->tiles[0] = tiles;
-    watched->pool = pool;
-    sem_init(&watched->ended, 0, 0);
-    return watched;
-}
-
-static enum job_end watched_wait(const char *name, struct watched *watched)
-{
-    while (sem_wait(&watched->ended) != 0) {
-    }
-    check_count(name, watched->wrong, 0);
-    check_count(name, watched->done_count, 1);
-    return (enum job_end)watched->job.end;
-}
-
-static void watched_destroy(struct watched *watched)
-{
-    sem_destroy(&watched->ended);
-    free(watched);
-}
-
-static bool all_tiles_ran(const struct watched *watched)
-{
-    for (unsigned stage = 0; stage < watched->job.stage_count; stage++) {
-        for (size_t tile = 0; tile < watched->tiles[stage]; tile++) {
-            if (watched->begun[stage][tile] != 1)
-                return false;
-        }
-    }
-    return true;
-}
-
-static void check_all_tiles_ran(const char *name, const struct watched *watched)
-{
-    if (!all_tiles_ran(watched))
-        fail_msg("%s: not every tile ran once", name);
-}
 
 /* ---- Stages and tiles ------------------------------------------------------------------------------------------ */
 
@@ -481,96 +341,6 @@ static void scratch_is_charged_and_given_back_when_idle(void **state)
     pool_destroy(pool);
 }
 
-/* ---- Thousands of random jobs ---------------------------------------------------------------------------------- */
-
-struct submitter {
-    pthread_t thread;
-    struct pool *pool;
-    uint32_t random;
-    unsigned ends[5], wrong; /* cmocka's failures are for the main thread only */
-};
-
-static uint32_t next_random(struct submitter *submitter)
-{
-    submitter->random = submitter->random * 1664525 + 1013904223;
-    return submitter->random >> 8;
-}
-
-static struct watched *random_job(struct submitter *submitter)
-{
-    struct watched *watched = watched_create(submitter->pool, 0, next_random(submitter) % 1000000);
-    watched->job.stage_count = next_random(submitter) % (STAGES_MAX + 1);
-    for (unsigned stage = 0; stage < watched->job.stage_count; stage++)
-        watched->tiles[stage] = next_random(submitter) % (next_random(submitter) % 4 == 0 ? TILES_MAX : 4);
-    if (next_random(submitter) % 2 == 0)
-        watched->job.tile_scratch_bytes = next_random(submitter) % 20000;
-    if (next_random(submitter) % 8 == 0)
-        watched->job.deadline_ns = clock_now_ns() + next_random(submitter) % 500000;
-    return watched;
-}
-
-static void *submit_random_jobs(void *argument)
-{
-    enum { ROUNDS = 60, JOBS = 16 };
-    struct submitter *submitter = argument;
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        struct watched *jobs[JOBS];
-        bool here[JOBS];
-        for (unsigned i = 0; i < JOBS; i++) {
-            jobs[i] = random_job(submitter);
-            here[i] = next_random(submitter) % 8 == 0;
-            if (here[i])
-                run_here(&budget, &jobs[i]->job);
-            while (!here[i] && !pool_submit(submitter->pool, &jobs[i]->job))
-                sleep_us(50);
-            if (next_random(submitter) % 8 == 0)
-                job_cancel(&jobs[next_random(submitter) % (i + 1)]->job);
-        }
-        for (unsigned i = 0; i < JOBS; i++) {
-            while (!here[i] && sem_wait(&jobs[i]->ended) != 0) {
-            }
-            const enum job_end end = (enum job_end)jobs[i]->job.end;
-            submitter->wrong |= jobs[i]->wrong | (jobs[i]->done_count != !here[i] ? 128 : 0);
-            if (end == JOB_COMPLETE && !all_tiles_ran(jobs[i]))
-                submitter->wrong |= 256;
-            submitter->ends[end]++;
-            watched_destroy(jobs[i]);
-        }
-    }
-    return NULL;
-}
-
-static void thousands_of_random_jobs_end_as_they_should(void **state)
-{
-    (void)state;
-    enum { SUBMITTERS = 4 };
-    struct submitter submitters[SUBMITTERS];
-    struct pool *pool = pool_create(3, &budget);
-    unsigned ends[5] = {0}, all = 0;
-    pool_set_queue_depth(pool, 40);
-    for (unsigned i = 0; i < SUBMITTERS; i++) {
-        submitters[i] = (struct submitter){.pool = pool, .random = i + 1};
-        assert_int_equal(pthread_create(&submitters[i].thread, NULL, submit_random_jobs, &submitters[i]), 0);
-    }
-    for (unsigned i = 0; i < SUBMITTERS; i++) {
-        pthread_join(submitters[i].thread, NULL);
-        check_count("what went wrong", submitters[i].wrong, 0);
-        for (unsigned end = 0; end < 5; end++) {
-            ends[end] += submitters[i].ends[end];
-            all += submitters[i].ends[end];
-        }
-    }
-    check_count("jobs", all, SUBMITTERS * 60 * 16);
-    check_count("jobs that never ended", ends[JOB_RUNNING], 0);
-    check_count("jobs without scratch", ends[JOB_FAILED], 0);
-    if (ends[JOB_COMPLETE] < all / 4 || ends[JOB_CANCELLED] == 0)
-        fail_msg("%u complete, %u cancelled of %u: the test tests little", ends[JOB_COMPLETE], ends[JOB_CANCELLED],
-                 all);
-    check_count("queued when all have ended", pool_queued(pool), 0);
-    pool_destroy(pool);
-    check_count("budget", budget.used, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -583,7 +353,6 @@ int main(void)
         cmocka_unit_test(the_queue_has_a_depth),
         cmocka_unit_test(nothing_queued_is_left_behind),
         cmocka_unit_test(scratch_is_charged_and_given_back_when_idle),
-        cmocka_unit_test(thousands_of_random_jobs_end_as_they_should),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
