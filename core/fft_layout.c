@@ -157,6 +157,11 @@ bool fft_axis_cut(struct fft_axis *axis, size_t length)
     axis->length = length;
     axis->hop = (length - axis->taps) / axis->cell_stride + 1;
     axis->hop = least(axis->hop, outputs);
+    /* Rows of outputs are written faster where they begin with a cache line: worth a fiftieth of them. */
+    for (size_t line = 16; line >= 8 && axis->hop < outputs && axis->output_pitch == 1 && axis->class_pitch == 1;
+         line /= 2)
+        if (axis->hop % line * 50 <= axis->hop)
+            axis->hop -= axis->hop % line;
     axis->blocks = divide_up(outputs, axis->hop);
     return true;
 }
