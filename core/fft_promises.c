@@ -161,7 +161,7 @@ void fft_judge(struct fft_job *job)
     const struct fft_layout *layout = &job->state->layout;
     const struct fft_taps *taps = job->taps;
     struct fft_judgement *const judgement = &job->judgement;
-    if (judgement->facts.nonfinite)
+    if (judgement->facts.nonfinite && !layout->staged)
         fft_find_largest(job);
     const struct simd_fft_facts *facts = &judgement->facts;
     const double largest = largest_of(facts), most = layout->single ? (double)FLT_MAX : DBL_MAX;

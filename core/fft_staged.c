@@ -53,12 +53,12 @@ enum step_kind {
 
 struct step {
     enum step_kind kind;
-    unsigned dim;
+    unsigned dim; /* of STEP_WINDOWS, which of their steps */
 };
 
 unsigned fft_steps_of_job(const struct fft_layout *layout)
 {
-    return 9 + 3 * (layout->dims - 1);
+    return 8 + 3 * (layout->dims - 1) + fft_window_steps(layout);
 }
 
 static struct step step_at(const struct fft_layout *layout, unsigned number)
@@ -67,9 +67,10 @@ static struct step step_at(const struct fft_layout *layout, unsigned number)
     const struct {
         enum step_kind kind;
         unsigned count;
-    } steps[] = {{STEP_LOOK, 1},       {STEP_JUDGE, 1},  {STEP_PLACE, 1},         {STEP_TAP_COLUMNS, columns},
-                 {STEP_TAP_GROUPS, 1}, {STEP_GATHER, 1}, {STEP_COLUMNS, columns}, {STEP_GROUPS, 1},
-                 {STEP_BACK, columns}, {STEP_EMIT, 1},   {STEP_DIRECT, 1},        {STEP_WINDOWS, 1}};
+    } steps[] = {
+        {STEP_LOOK, 1},       {STEP_JUDGE, 1},  {STEP_PLACE, 1},         {STEP_TAP_COLUMNS, columns},
+        {STEP_TAP_GROUPS, 1}, {STEP_GATHER, 1}, {STEP_COLUMNS, columns}, {STEP_GROUPS, 1},
+        {STEP_BACK, columns}, {STEP_EMIT, 1},   {STEP_DIRECT, 1},        {STEP_WINDOWS, fft_window_steps(layout)}};
     for (unsigned i = 0;; i++) {
         assert(i < sizeof steps / sizeof steps[0]);
         if (number < steps[i].count)
@@ -94,8 +95,9 @@ static size_t step_items(const struct fft_layout *layout, struct step step)
 {
     switch (step.kind) {
     case STEP_JUDGE:
-    case STEP_WINDOWS:
         return 1;
+    case STEP_WINDOWS:
+        return fft_window_items(layout, step.dim);
     case STEP_LOOK:
     case STEP_PLACE:
     case STEP_GATHER:
@@ -201,10 +203,12 @@ static void run_items(struct fft_job *job, struct fft_shared *shared, struct ste
         fft_emit_direct(job, first, end);
         break;
     case STEP_WINDOWS:
-        fft_mend_zero_windows(job);
+        fft_mend_windows(job, step.dim, first, end);
         break;
     case STEP_LOOK:
         fft_gather(job, true, first, end);
+        if (job->judgement.facts.nonfinite)
+            fft_find_largest_of_rows(job, first, end);
         break;
     case STEP_JUDGE:
         judge_step(job, shared);
@@ -220,6 +224,8 @@ static bool is_idle(const struct fft_shared *shared, enum step_kind kind)
         return false;
     case STEP_DIRECT:
         return shared->judgement.verdict != FFT_DIRECT;
+    case STEP_WINDOWS:
+        return !fft_windows_matter(&shared->judgement);
     case STEP_PLACE:
     case STEP_TAP_COLUMNS:
     case STEP_TAP_GROUPS:

@@ -206,6 +206,14 @@ void fft_emit_direct(struct fft_job *job, size_t first, size_t end); /* FFT_DIRE
 
 /* ---- fft_windows.c: second looks at the signal, window by window ---- */
 void fft_find_largest(struct fft_job *job); /* the facts' extremes, of the finite values alone */
-void fft_mend_zero_windows(struct fft_job *job); /* their outputs become 0; uses the arrays */
+void fft_find_largest_of_rows(struct fft_job *job, size_t first,
+                              size_t end); /* the same of rows of the arrays, as gathered */
+
+/* Outputs of windows of zeros become 0, step by step or all at once; both use the arrays. */
+bool fft_windows_matter(const struct fft_judgement *judgement);
+unsigned fft_window_steps(const struct fft_layout *layout);
+size_t fft_window_items(const struct fft_layout *layout, unsigned step);
+void fft_mend_windows(const struct fft_job *job, unsigned step, size_t first, size_t end);
+void fft_mend_zero_windows(const struct fft_job *job);
 
 #endif

@@ -57,6 +57,22 @@ static double value_at(bool single, const void *values, size_t i)
     return single ? (double)((const float *)values)[i] : ((const double *)values)[i];
 }
 
+void fft_find_largest_of_rows(struct fft_job *job, size_t first, size_t end)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    double most = 0, least = 0;
+    for (size_t row = first; row < end; row++)
+        for (size_t i = 0; i < layout->dim[layout->dims - 1]; i++)
+            for (unsigned part = 0; part < 2; part++) {
+                const double value =
+                    value_at(layout->single, part ? job->im : job->re, fft_row_offset(layout, row) + i);
+                most = isfinite(value) ? fmax(most, value) : most;
+                least = isfinite(value) ? fmin(least, value) : least;
+            }
+    job->judgement.facts.most = most;
+    job->judgement.facts.least = least;
+}
+
 void fft_find_largest(struct fft_job *job)
 {
     const struct fft_layout *layout = &job->state->layout;
@@ -81,67 +97,79 @@ void fft_find_largest(struct fft_job *job)
 
 /* ---- Windows of zeros ------------------------------------------------------------------------------------------------- */
 
-/* One for each cell that is not 0; axes in order, rows without gaps (the layout's row is the last with more than one cell). */
-static void count_cells(const struct fft_job *job, struct cells *cells, uint32_t *counts)
+/* The cells of an axis that the outputs of a whole block see. Counts of every block lie as if it were whole. */
+static size_t extent_of(const struct fft_axis *axis)
+{
+    return (axis->hop - 1) * axis->cell_stride + axis->taps;
+}
+
+/* The product of the extents of the axes from `first` up to `end`, without that of the row where `rows`. */
+static size_t extents(const struct fft_layout *layout, unsigned first, unsigned end, bool rows)
+{
+    size_t product = 1;
+    for (unsigned i = first; i < end; i++)
+        product *= rows && i == layout->row ? 1 : extent_of(&layout->axis[i]);
+    return product;
+}
+
+/* Two blocks are counted side by side in the arrays, more of them one after the other. */
+static uint32_t *counts_of(const struct fft_job *job, size_t number)
+{
+    return number && job->state->layout.mode == FFT_BLOCK ? job->im : job->re;
+}
+
+/* A row of cells: 1 for each that is not 0. (The layout's row is the last axis with more than one cell.) */
+static void count_row(const struct fft_job *job, size_t number, size_t row)
 {
     const struct fft_layout *layout = &job->state->layout;
-    const size_t length = cells->extent[layout->row];
-    do {
-        fetch_cells(job, cells);
-        for (size_t i = 0; i < length; i++)
-            counts[i] = value_at(layout->single, cells->re, i) != 0 ||
-                        (layout->complex && value_at(layout->single, cells->im, i) != 0);
-        counts += length;
-    } while (next_row(layout, cells->extent, cells->at));
+    const size_t length = extent_of(&layout->axis[layout->row]);
+    uint32_t *const counts = counts_of(job, number) + row * length;
+    struct cells cells;
+    memset(counts, 0, length * sizeof *counts);
+    if (!begin_cells(job, number, &cells))
+        return;
+    for (unsigned i = layout->axis_count; i-- > 0;) {
+        if (i == layout->row)
+            continue;
+        cells.at[i] = row % extent_of(&layout->axis[i]);
+        row /= extent_of(&layout->axis[i]);
+        if (cells.at[i] >= cells.extent[i])
+            return;
+    }
+    fetch_cells(job, &cells);
+    for (size_t i = 0; i < cells.extent[layout->row]; i++)
+        counts[i] = value_at(layout->single, cells.re, i) != 0 ||
+                    (layout->complex && value_at(layout->single, cells.im, i) != 0);
 }
 
 /* Each count becomes the sum of those of `taps` neighbours: sums of all that follow, then their differences. Elements are
- * `pitch` apart, and as many stand side by side. (Modulo 2^32, which no window's count reaches.) */
-static void add_neighbours(uint32_t *counts, size_t length, size_t pitch, size_t taps)
+ * `pitch` apart, and `width` stand side by side. (Modulo 2^32, which no window's count reaches.) */
+static void add_neighbours(uint32_t *counts, size_t length, size_t pitch, size_t width, size_t taps)
 {
     for (size_t i = length - 1; i-- > 0;)
-        for (size_t x = 0; x < pitch; x++)
+        for (size_t x = 0; x < width; x++)
             counts[i * pitch + x] += counts[(i + 1) * pitch + x];
     for (size_t i = 0; i + taps < length; i++)
-        for (size_t x = 0; x < pitch; x++)
+        for (size_t x = 0; x < width; x++)
             counts[i * pitch + x] -= counts[(i + taps) * pitch + x];
 }
 
-static void add_windows(const struct fft_layout *layout, const struct cells *cells, uint32_t *counts)
-{
-    size_t pitch = 1, outer = 1;
-    for (unsigned i = 0; i < layout->axis_count; i++)
-        outer *= cells->extent[i];
-    for (unsigned i = layout->axis_count; i-- > 0;) {
-        const size_t length = cells->extent[i];
-        outer /= length;
-        for (size_t o = 0; o < outer && layout->axis[i].taps > 1; o++)
-            add_neighbours(counts + o * length * pitch, length, pitch, layout->axis[i].taps);
-        pitch *= length;
-    }
-}
+enum { ADDED_TOGETHER = 256 };
 
-static void clear_outputs(const struct fft_job *job, const struct cells *cells, const uint32_t *counts)
+static void add_columns(const struct fft_job *job, size_t number, unsigned axis, size_t item)
 {
     const struct fft_layout *layout = &job->state->layout;
-    const struct fft_axis *row = &layout->axis[layout->row];
-    const size_t bytes = (layout->single ? sizeof(float) : sizeof(double)) * layout->parts;
-    size_t h[CONVOLVE_RANK_MAX] = {0};
-    do {
-        size_t cell = 0;
-        for (unsigned i = 0; i < layout->axis_count; i++)
-            cell = cell * cells->extent[i] + h[i] * layout->axis[i].cell_stride;
-        const size_t index = fft_output_index(job, cells->block, h);
-        for (size_t i = 0; i < cells->block->outputs[layout->row]; i++)
-            if (counts[cell + i * row->cell_stride] == 0)
-                memset((unsigned char *)job->run->output + (index + i * row->class_pitch * row->output_pitch) * bytes,
-                       0, bytes);
-    } while (next_row(layout, cells->block->outputs, h));
+    const size_t pitch = extents(layout, axis + 1, layout->axis_count, false), length = extent_of(&layout->axis[axis]);
+    const size_t chunks = (pitch + ADDED_TOGETHER - 1) / ADDED_TOGETHER, at = item % chunks * ADDED_TOGETHER;
+    const size_t width = pitch - at < ADDED_TOGETHER ? pitch - at : ADDED_TOGETHER;
+    if (layout->axis[axis].taps > 1)
+        add_neighbours(counts_of(job, number) + item / chunks * length * pitch + at, length, pitch, width,
+                       layout->axis[axis].taps);
 }
 
 /* Exchanged, the window's values are the taps, those that meet an element of the dilated kernel. Whether all are 0 depends on
  * the output's place modulo the dilation. */
-static bool meets_zeros(const struct fft_job *job, const struct cells *cells, const size_t *h)
+static bool meets_zeros(const struct fft_job *job, const struct fft_block *block, const size_t *h)
 {
     const struct fft_layout *layout = &job->state->layout;
     size_t first[CONVOLVE_RANK_MAX], at[CONVOLVE_RANK_MAX], offset = 0, rest = job->tap_slice;
@@ -153,7 +181,7 @@ static bool meets_zeros(const struct fft_job *job, const struct cells *cells, co
     }
     for (unsigned i = 0; i < layout->axis_count; i++) {
         const struct fft_axis *axis = &layout->axis[i];
-        const size_t place = (cells->block->first[i] + h[i]) * axis->stride + axis->taps - axis->signal % axis->spread;
+        const size_t place = (block->first[i] + h[i]) * axis->stride + axis->taps - axis->signal % axis->spread;
         first[i] = at[i] = place % axis->spread;
         if (first[i] >= axis->taps)
             return true;
@@ -177,33 +205,83 @@ static bool meets_zeros(const struct fft_job *job, const struct cells *cells, co
     }
 }
 
-static void clear_exchanged(const struct fft_job *job, const struct cells *cells)
+/* A row of outputs: those whose windows hold nothing but zeros. */
+static void clear_row(const struct fft_job *job, size_t number, size_t row)
 {
     const struct fft_layout *layout = &job->state->layout;
+    const struct fft_axis *axis = &layout->axis[layout->row];
+    const struct fft_block *block = &job->work.blocks[number];
     const size_t bytes = (layout->single ? sizeof(float) : sizeof(double)) * layout->parts;
-    size_t h[CONVOLVE_RANK_MAX] = {0};
-    do
-        for (h[layout->row] = 0; h[layout->row] < cells->block->outputs[layout->row]; h[layout->row]++)
-            if (meets_zeros(job, cells, h))
-                memset((unsigned char *)job->run->output + fft_output_index(job, cells->block, h) * bytes, 0, bytes);
-    while (next_row(layout, cells->block->outputs, h));
+    const uint32_t *const counts = counts_of(job, number);
+    size_t h[CONVOLVE_RANK_MAX], cell = 0, pitch = 1;
+    for (unsigned i = layout->axis_count; i-- > 0; pitch *= extent_of(&layout->axis[i])) {
+        h[i] = i == layout->row ? 0 : row % layout->axis[i].hop;
+        row /= i == layout->row ? 1 : layout->axis[i].hop;
+        cell += h[i] * layout->axis[i].cell_stride * pitch;
+        if (h[i] >= block->outputs[i])
+            return;
+    }
+    const size_t index = fft_output_index(job, block, h), apart = axis->class_pitch * axis->output_pitch;
+    for (size_t i = 0; i < block->outputs[layout->row]; i++) {
+        h[layout->row] = i;
+        if (layout->exchanged ? meets_zeros(job, block, h) : counts[cell + i * axis->cell_stride] == 0)
+            memset((unsigned char *)job->run->output + (index + i * apart) * bytes, 0, bytes);
+    }
 }
 
-void fft_mend_zero_windows(struct fft_job *job)
+/* ---- Steps ------------------------------------------------------------------------------------------------------------ */
+
+/* First cells are counted, then counts added along each axis, then outputs cleared. */
+unsigned fft_window_steps(const struct fft_layout *layout)
+{
+    return layout->axis_count + 2;
+}
+
+static size_t block_items(const struct fft_layout *layout, unsigned step)
+{
+    size_t items = 1;
+    if (step == 0)
+        return extents(layout, 0, layout->axis_count, true);
+    if (step <= layout->axis_count)
+        return extents(layout, 0, step - 1, false) *
+               ((extents(layout, step, layout->axis_count, false) + ADDED_TOGETHER - 1) / ADDED_TOGETHER);
+    for (unsigned i = 0; i < layout->axis_count; i++)
+        items *= i == layout->row ? 1 : layout->axis[i].hop;
+    return items;
+}
+
+size_t fft_window_items(const struct fft_layout *layout, unsigned step)
+{
+    return layout->blocks_per_job * block_items(layout, step);
+}
+
+bool fft_windows_matter(const struct fft_judgement *judgement)
+{
+    return judgement->zero_windows && judgement->verdict == FFT_FLOAT;
+}
+
+void fft_mend_windows(const struct fft_job *job, unsigned step, size_t first, size_t end)
 {
     const struct fft_layout *layout = &job->state->layout;
-    if (!job->judgement.zero_windows || job->judgement.verdict != FFT_FLOAT)
-        return;
-    for (size_t number = 0; number < layout->blocks_per_job; number++) {
-        struct cells cells;
-        if (!begin_cells(job, number, &cells))
-            continue;
-        if (layout->exchanged) {
-            clear_exchanged(job, &cells);
-            continue;
-        }
-        count_cells(job, &cells, job->re);
-        add_windows(layout, &cells, job->re);
-        clear_outputs(job, &cells, job->re);
+    const size_t items = block_items(layout, step);
+    const bool clears = step > layout->axis_count;
+    for (size_t item = first; item < end && (clears || !layout->exchanged); item++) {
+        const size_t number = item / items;
+        if (clears)
+            clear_row(job, number, item % items);
+        else if (step == 0)
+            count_row(job, number, item % items);
+        else
+            add_columns(job, number, step - 1, item % items);
     }
+}
+
+void fft_mend_zero_windows(const struct fft_job *job)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    for (size_t number = 0; number < layout->blocks_per_job && fft_windows_matter(&job->judgement); number++)
+        for (unsigned step = 0; step < fft_window_steps(layout) && job->work.blocks[number].outputs[0]; step++) {
+            const size_t items = block_items(layout, step);
+            fft_mend_windows(job, step, number * items, (number + 1) * items);
+        }
 }

@@ -15,7 +15,7 @@
         .rank = sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t), .size = { __VA_ARGS__ }                              \
     }
 #define F32 .dtype = CONVOLVE_FLOAT32
-enum { ROUNDS_MAX = 101 };
+enum { ROUNDS_MAX = 101, STAGES_MAX = 1024 };
 
 static const struct row {
     const char *name;
@@ -60,7 +60,7 @@ struct team {
     const struct convolve_plan *plan;
     const struct convolve_run *run;
     pthread_barrier_t stage_end;
-    size_t next[64]; /* the next tile of each stage */
+    size_t next[STAGES_MAX]; /* the next tile of each stage */
     void *tile_scratch[2];
 };
 
@@ -86,7 +86,7 @@ static double run_on_two(struct team *team)
 {
     struct member members[2] = {{team, 0}, {team, 1}};
     pthread_t second;
-    for (unsigned i = 0; i < 64; i++)
+    for (unsigned i = 0; i < STAGES_MAX; i++)
         team->next[i] = 0;
     const double begin = bench_seconds();
     if (pthread_create(&second, NULL, take_tiles, &members[1]) != 0)
@@ -171,7 +171,7 @@ static double bench_row(const struct row *row, double seconds_min)
     for (unsigned i = 0; i < 2; i++)
         team.tile_scratch[i] = allocate(convolve_plan_tile_scratch_bytes(plan));
     pthread_barrier_init(&team.stage_end, NULL, 2);
-    if (convolve_plan_stage_count(plan) > 64)
+    if (convolve_plan_stage_count(plan) > STAGES_MAX)
         abort();
     run_on_two(&team); /* memory is touched */
     for (double spent = 0; rounds < ROUNDS_MAX && (rounds < 5 || spent < seconds_min); rounds++) {
