@@ -89,6 +89,10 @@ struct layer_planes {
     size_t units, units_per_tile, tiles;
     size_t row, slot, plane, copy; /* of a row, of its even cells (0: not split), of a channel, of all */
     size_t origin; /* where the first cell is */
+    int64_t
+        least[LAYER_AXES]; /* along an axis the least place of the source under the windows of place 0 of any phase, */
+    size_t reach[LAYER_AXES]; /* and from there to the largest */
+    size_t packed, made, made_row; /* of several phases: weights of a group, and rows before they come together */
 };
 
 /* What winograd knows of an item's values. */
@@ -169,7 +173,8 @@ enum {
     LAYER_OUTER_PLACES = 256, /* of an item, that units whose lanes are output channels do not cut */
     LAYER_ROWS_MOST = 2, /* of a group, that filters' blocks make */
     LAYER_PLANES_MOST = 32, /* channels of either side of a group that is made in planes */
-    LAYER_PLANES_SINGLE = 16, /* the same of the only group */
+    LAYER_PLANES_SINGLE = 16, /* the same of the only group, */
+    LAYER_PLANES_PHASES = 8, /* and where there are several phases */
 };
 
 static inline const struct layer_state *layer_state(const struct convolve_plan *plan)
