@@ -270,7 +270,7 @@ static void copy_bounded(const struct layer_unit *unit, const struct layout *lay
     const int64_t plane = slot_start(&cut[0], &unit->phase[0], z, unit->first[0]);
     struct span rows =
         span_of(slot_start(&cut[1], &unit->phase[1], y, unit->first[1]), cut[1].step, layout->cells[1], cut[1].source);
-    unsigned char *to = (unsigned char *)unit->copy + (z * layout->pitch[0] + y * layout->pitch[1]) * bytes;
+    unsigned char *to = (unsigned char *)unit->space + (z * layout->pitch[0] + y * layout->pitch[1]) * bytes;
     if (plane < 0 || plane >= (int64_t)cut[0].source) {
         rows.end = rows.inside;
     } else {
@@ -292,7 +292,7 @@ static void copy_plane(const struct layer_unit *unit, const struct layout *layou
     const bool plane_inside =
         place_offset(state, 0, slot_start(&cut[0], &unit->phase[0], z, unit->first[0]), &plane_offset);
     const int64_t row_start = slot_start(&cut[1], &unit->phase[1], y, unit->first[1]);
-    unsigned char *const out = (unsigned char *)unit->copy + (z * layout->pitch[0] + y * layout->pitch[1]) * bytes;
+    unsigned char *const out = (unsigned char *)unit->space + (z * layout->pitch[0] + y * layout->pitch[1]) * bytes;
     for (size_t x = 0; x < layout->slots[2]; x++) {
         const struct span span = span_of(slot_start(&cut[2], &unit->phase[2], x, unit->first[2]), cut[2].step,
                                          layout->cells[2], cut[2].source);

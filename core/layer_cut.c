@@ -250,7 +250,8 @@ static bool count_units(struct layer_state *state)
         work = SIZE_MAX;
     work = work ? work : 1;
     const size_t block = state->block_rows;
-    size_t rows = 4 * (size_t)TILE_WORK / work / block * block;
+    /* Of places that are not cut rows share a copy. */
+    size_t rows = (state->outer ? 8 : 4) * (size_t)TILE_WORK / work / block * block;
     rows = rows < block ? block : rows;
     state->row_units = divide_up(state->rows, rows);
     state->unit_rows = divide_up(divide_up(state->rows, state->row_units), block) * block;
@@ -271,6 +272,18 @@ static bool count_units(struct layer_state *state)
     return !__builtin_mul_overflow(state->unit_channels, state->copy_channel, &state->copy_elements) &&
            !__builtin_mul_overflow(state->cut[1].unit, state->cut[2].cells, &state->made_row) &&
            !__builtin_mul_overflow(state->made_row, state->made_rows, &(size_t){0});
+}
+
+/* Whether windows of one cell read the source where it lies. It has to be one row of places, as joined axes are, and channels
+ * to spread over the first-level cache's sets. */
+static bool reads_in_place(const struct layer_state *state)
+{
+    const struct layer_cut *const cut = state->cut;
+    const size_t lines = state->source.channel_pitch * state->element_bytes / 64;
+    return cut[0].target == 1 && cut[1].target == 1 && cut[0].kernel == 1 && cut[1].kernel == 1 && cut[2].kernel == 1 &&
+           cut[2].stride == 1 && cut[2].before == 0 && cut[2].source == cut[2].target && cut[0].source == 1 &&
+           cut[1].source == 1 && cut[0].before == 0 && cut[1].before == 0 && state->source.axis_pitch[2] == 1 &&
+           state->parts == 1 && !state->by_rows && !state->fold && (state->channels == 1 || lines % 8 != 0);
 }
 
 static struct layer_tensor tensor_of(const struct layer_side *side)
@@ -368,6 +381,9 @@ bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *ge
     layer_pack_shape(state, layer_outer_suits(state));
     if (!choose_unit(state) || !count_units(state))
         return false;
+    state->in_place = reads_in_place(state);
+    if (state->in_place)
+        state->copy_elements = 0;
     if (state->outer && layer_outer_packs_late(state))
         layer_pack_late(state);
     return true;

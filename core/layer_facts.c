@@ -167,6 +167,8 @@ void layer_conclude(const struct convolve_plan *plan, const struct convolve_run 
     found->weight = gathered && tiles_of_lanes ? join(scratch.gathered + tiles_of_lanes, tiles_of_lanes)
                                                : join(scratch.weight, state->weight_chunks);
     found->bias = join(scratch.bias, state->bias_chunks);
+    if (state->winograd.m)
+        layer_winograd_facts(state, &scratch, found);
     const double terms = (double)state->geometry.terms * state->parts * (double)state->fold_most;
     if (state->element == LAYER_U64) {
         const double sum = terms * (double)found->source.integer * (double)found->weight.integer;
@@ -234,7 +236,7 @@ static void store_value(const struct layer_state *state, void *output, size_t in
 void layer_plain_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile, bool check)
 {
     const struct layer_state *state = layer_state(plan);
-    struct layer_findings *const found = layer_scratch_parts(state, run->scratch).findings;
+    struct layer_findings *const found = run->scratch; /* is the first part */
     /* A weight that is not finite would spoil outputs on which only padding of the source meets it. */
     const bool again = check && !state->plain && found->weight.nonfinite && layer_reads_y(&state->geometry);
     if (check && !found->check && !again)

@@ -67,7 +67,8 @@ struct layer_winograd {
     size_t high, wide, row_units, column_units, units; /* tiles of a unit; units of a slice, and of all */
     size_t rows; /* output channels whose products are there at a time */
     size_t lines, phase; /* of a unit's cells: rows, and from one of the m phases of a row to the next */
-    size_t pitch; /* from one product's tiles to the next */
+    size_t pitch; /* from a channel's tiles to the next one's */
+    size_t cell_pitch, made_pitch; /* from one product to the next, of the cells and of what is made */
     size_t block, weights; /* transformed: of a block of rows, and of all */
     size_t item_values, item_chunks, weight_chunks; /* to look at */
 };
@@ -110,6 +111,7 @@ struct layer_state {
     bool plain; /* one output at a time, by the definition */
     bool by_rows; /* units are made by filters' blocks (layer_rows.c) */
     bool outer; /* lanes are output channels (layer_outer.c) */
+    bool in_place; /* units read the source where it lies */
     bool pack_looks; /* packing looks at the weights' values as well, block by block */
     bool packs_late; /* units pack their weights, since no other unit needs them */
     bool fold;
@@ -244,7 +246,8 @@ struct layer_unit {
     size_t phase_number[LAYER_AXES], item, group, row, rows;
     struct layer_phase phase[LAYER_AXES];
     size_t first[LAYER_AXES], count[LAYER_AXES]; /* places of the phase */
-    void *copy, *made;
+    void *space, *made; /* what is copied goes into `space` */
+    const void *copy; /* its beginning, or the source's where that is read in place */
     ptrdiff_t *offsets;
     size_t tap_count, row_pitch, channel_pitch, made_pitch; /* of the copy, but for the last; real numbers */
     bool flat; /* all rows of places as one */
@@ -255,7 +258,7 @@ void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run 
 unsigned char *layer_made_row(const struct layer_unit *unit, size_t row, size_t *pitch);
 /* Where in the target a row's row of places y begins. */
 unsigned char *layer_target_row(const struct layer_unit *unit, size_t row, size_t y);
-/* Fills unit->copy with `channels` channels from `channel` on. */
+/* Fills unit->space with `channels` channels from `channel` on. */
 void layer_copy_input(const struct layer_unit *unit, size_t channel, size_t channels);
 /* Fills the offsets and what the copy's pitches are. */
 void layer_copy_offsets(struct layer_unit *unit);

@@ -59,6 +59,15 @@ unsigned char *layer_target_row(const struct layer_unit *unit, size_t row, size_
     return target_of(unit) + (target_value(unit, row, y, 0) * state->parts + row % state->parts) * state->element_bytes;
 }
 
+/* The unit's first place in a channel of the source, where units read that in place. */
+static const void *source_place(const struct layer_unit *unit, size_t channel)
+{
+    const struct layer_state *state = unit->state;
+    const size_t value = unit->item * state->source.item_pitch +
+                         (unit->group * state->channels + channel) * state->source.channel_pitch + unit->first[2];
+    return (const unsigned char *)layer_source(state, unit->run) + value * state->element_bytes;
+}
+
 /* ---- Rows to their places --------------------------------------------------------------------------------------------- */
 
 void layer_move_row(const struct layer_state *state, unsigned char *to, const unsigned char *from, size_t count,
@@ -224,14 +233,19 @@ void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run 
     if (state->winograd.m && !layer_scratch_parts(state, run->scratch).items[unit.item].direct)
         return;
     unit.offsets = plan_scratch_take(&cursor, state->tap_count, sizeof(ptrdiff_t));
-    unit.copy = plan_scratch_take(&cursor, state->copy_elements, state->element_bytes);
+    unit.space = plan_scratch_take(&cursor, state->copy_elements, state->element_bytes);
+    unit.copy = unit.space;
     unit.made = plan_scratch_take(&cursor, state->made_rows * state->made_row, state->element_bytes);
     void *const rows_scratch = cursor;
     layer_copy_offsets(&unit);
+    if (state->in_place)
+        unit.channel_pitch = state->source.channel_pitch;
     choose_shape(&unit);
     for (size_t channel = 0; channel < state->channels; channel += state->unit_channels) {
         const size_t channels = layer_least(state->unit_channels, state->channels - channel);
-        if (unit.tap_count)
+        if (state->in_place)
+            unit.copy = source_place(&unit, channel);
+        else if (unit.tap_count)
             layer_copy_input(&unit, channel, channels);
         if (state->outer)
             layer_outer_make(&unit, packed_weights(&unit), channel, channels, rows_scratch);

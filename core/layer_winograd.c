@@ -77,6 +77,10 @@ bool layer_winograd_derive(struct layer_state *state)
     const size_t line = 64 / state->element_bytes;
     *w = (struct layer_winograd){.m = m};
     layer_pack_shape(state, false);
+    /* What is looked at for each item tells what layer_facts.c wants to know as well. */
+    state->pack_looks = false;
+    state->source_chunks = state->weight_chunks = 0;
+    state->scan_tiles = state->bias_chunks ? divide_up(state->bias_chunks, 16) : 0;
     w->tiles[0] = divide_up(state->cut[1].target, m);
     w->tiles[1] = divide_up(state->cut[2].target, m);
     const size_t work = n * n * state->channels * state->rows;
@@ -90,10 +94,15 @@ bool layer_winograd_derive(struct layer_state *state)
     w->lines = m * w->high + 2;
     w->phase = (divide_up(w->wide + 1, line) + 1) * line;
     w->pitch = ((divide_up(w->high * w->wide, line) + 1) | 1) * line;
+    /* Products lie an odd number of cache lines apart, so that they do not share sets. */
+    size_t cells;
+    if (__builtin_mul_overflow(w->pitch, state->channels, &cells) || cells > SIZE_MAX / 2)
+        return false;
+    w->cell_pitch = (cells / line | 1) * line;
+    w->made_pitch = (w->pitch * w->rows / line | 1) * line;
     w->item_values = state->geometry.items ? state->source_values / state->geometry.items : 0;
     w->item_chunks = divide_up(w->item_values, SCAN_VALUES);
     w->weight_chunks = divide_up(state->weight_values, SCAN_VALUES);
-    /* A block's products lie an odd number of cache lines apart. */
     w->block = ((divide_up(state->channels * SIMD_PANEL_ROWS, line)) | 1) * line * n * n;
     if (__builtin_mul_overflow(w->block, divide_up(state->rows, SIMD_PANEL_ROWS) * state->geometry.groups, &w->weights))
         return false;
@@ -163,6 +172,26 @@ static struct simd_fft_facts join(const struct simd_fft_facts *facts, size_t cou
 static double largest_of(const struct simd_fft_facts *facts)
 {
     return fmax(facts->most, -facts->least);
+}
+
+/* Where some values are not finite, the others count as the largest there are. */
+static struct layer_facts facts_of(const struct layer_state *state, const struct simd_fft_facts *facts)
+{
+    const double range = state->element == LAYER_F32 ? (double)FLT_MAX : DBL_MAX;
+    return (struct layer_facts){.largest = facts->nonfinite ? range : largest_of(facts),
+                                .fractional = facts->fractional,
+                                .nonfinite = facts->nonfinite};
+}
+
+void layer_winograd_facts(const struct layer_state *state, const struct layer_scratch *scratch,
+                          struct layer_findings *found)
+{
+    const struct layer_winograd *w = &state->winograd;
+    const size_t chunks = state->geometry.items * w->item_chunks;
+    const struct simd_fft_facts source = join(scratch->item_facts, chunks),
+                                weight = join(scratch->item_facts + chunks, w->weight_chunks);
+    found->source = facts_of(state, &source);
+    found->weight = facts_of(state, &weight);
 }
 
 /* The bound of an item's outputs; infinity where a step may overflow. */

@@ -20,6 +20,9 @@ void layer_winograd_parts(const struct layer_state *state, unsigned char *cursor
 
 size_t layer_winograd_scan_tiles(const struct layer_state *state);
 void layer_winograd_scan(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
+/* What it has looked at, as layer_conclude wants it. */
+void layer_winograd_facts(const struct layer_state *state, const struct layer_scratch *scratch,
+                          struct layer_findings *found);
 /* After layer_conclude. */
 void layer_winograd_conclude(const struct convolve_plan *plan, const struct convolve_run *run);
 /* Transforms the weights of a block of rows that layer_pack_tile has packed. */

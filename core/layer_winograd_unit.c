@@ -43,11 +43,11 @@ bool layer_winograd_tile_scratch(const struct layer_state *state, size_t *bytes)
     const struct layer_winograd *w = &state->winograd;
     const size_t n = w->m + 2, row = w->m * w->phase;
     size_t products;
-    return !__builtin_mul_overflow(n * n * w->pitch, state->channels, &products) &&
+    return !__builtin_mul_overflow(n * n, w->cell_pitch, &products) &&
            plan_size_add(bytes, row, state->element_bytes) &&
            plan_size_add(bytes, w->lines * row, state->element_bytes) &&
            plan_size_add(bytes, products, state->element_bytes) &&
-           plan_size_add(bytes, n * n * w->pitch * w->rows, state->element_bytes) &&
+           plan_size_add(bytes, n * n * w->made_pitch, state->element_bytes) &&
            plan_size_add(bytes, w->m * row, state->element_bytes) && plan_size_add(bytes, row, state->element_bytes) &&
            plan_size_add(bytes, w->lines * row, sizeof(uint32_t));
 }
@@ -60,8 +60,8 @@ static void take_scratch(struct winograd_unit *unit, void *tile_scratch)
     unsigned char *cursor = tile_scratch;
     unit->line = plan_scratch_take(&cursor, row, bytes);
     unit->cells = plan_scratch_take(&cursor, w->lines * row, bytes);
-    unit->transformed = plan_scratch_take(&cursor, n * n * w->pitch * state->channels, bytes);
-    unit->products = plan_scratch_take(&cursor, n * n * w->pitch * w->rows, bytes);
+    unit->transformed = plan_scratch_take(&cursor, n * n * w->cell_pitch, bytes);
+    unit->products = plan_scratch_take(&cursor, n * n * w->made_pitch, bytes);
     unit->outputs = plan_scratch_take(&cursor, w->m * row, bytes);
     unit->row = plan_scratch_take(&cursor, row, bytes);
     memset(unit->line, 0, row * bytes);
@@ -146,10 +146,10 @@ static void transform_channel(const struct winograd_unit *unit, size_t channel)
     for (size_t y = 0; y < unit->high; y++) {
         const size_t from = y * w->m * row, to = channel * w->pitch + y * unit->wide;
         if (state->element == LAYER_F32)
-            routines->winograd_input_f32(w->m, (float *)(void *)unit->transformed + to, state->channels * w->pitch,
+            routines->winograd_input_f32(w->m, (float *)(void *)unit->transformed + to, w->cell_pitch,
                                          (const float *)(const void *)unit->cells + from, row, w->phase, unit->wide);
         else
-            routines->winograd_input_f64(w->m, (double *)(void *)unit->transformed + to, state->channels * w->pitch,
+            routines->winograd_input_f64(w->m, (double *)(void *)unit->transformed + to, w->cell_pitch,
                                          (const double *)(const void *)unit->cells + from, row, w->phase, unit->wide);
     }
 }
@@ -200,7 +200,7 @@ static void multiply(const struct winograd_unit *unit, size_t row, size_t rows)
     for (size_t product = 0; product < n * n; product++)
         for (size_t c = 0; c < state->channels; c += PANEL_CHANNELS) {
             const struct simd_panel panel = {
-                .input = unit->transformed + (product * state->channels + c) * w->pitch * bytes,
+                .input = unit->transformed + (product * w->cell_pitch + c * w->pitch) * bytes,
                 .channels = layer_least(PANEL_CHANNELS, state->channels - c),
                 .channel_pitch = w->pitch,
                 .offsets = &offset,
@@ -209,7 +209,7 @@ static void multiply(const struct winograd_unit *unit, size_t row, size_t rows)
                 .block_pitch = w->block,
                 .skipped = c,
                 .accumulate = c > 0,
-                .output = unit->products + product * w->rows * w->pitch * bytes,
+                .output = unit->products + product * w->made_pitch * bytes,
                 .output_pitch = w->pitch,
                 .rows = rows,
                 .count = unit->high * unit->wide,
@@ -259,10 +259,10 @@ static void emit_tiles(const struct winograd_unit *unit, const unsigned char *fr
             bytes;
     if (state->element == LAYER_F32)
         routines->winograd_output_f32(w->m, (float *)(void *)unit->outputs, line, w->phase,
-                                      (const float *)(const void *)from, w->rows * w->pitch, unit->wide);
+                                      (const float *)(const void *)from, w->made_pitch, unit->wide);
     else
         routines->winograd_output_f64(w->m, (double *)(void *)unit->outputs, line, w->phase,
-                                      (const double *)(const void *)from, w->rows * w->pitch, unit->wide);
+                                      (const double *)(const void *)from, w->made_pitch, unit->wide);
     for (size_t y = 0; y < high; y++) {
         unsigned char *const to = target + y * state->target.axis_pitch[1] * bytes, *const made =
                                                                                         pitch == 1 ? to : unit->row;
