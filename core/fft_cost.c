@@ -144,14 +144,31 @@ static bool improve_axis(struct fft_layout *best, double *best_ns, unsigned axis
     return improved;
 }
 
-/* Blocks as long along every axis as `wanted`, the taps and the outputs allow. False where they do not fit. */
+/* As long as `wanted`, the taps and the outputs allow. */
+static size_t clamp_length(const struct fft_axis *axis, size_t wanted)
+{
+    const size_t whole = whole_length(axis), length = wanted < whole ? wanted : whole;
+    return axis->taps == 1 ? 1 : length < axis->taps ? axis->taps : length;
+}
+
+/* Whether blocks of such lengths differ. */
+static bool differ(const struct fft_layout *layout, size_t wanted, size_t other)
+{
+    for (unsigned i = 0; i < layout->axis_count; i++)
+        if (clamp_length(&layout->axis[i], wanted) != clamp_length(&layout->axis[i], other))
+            return true;
+    return false;
+}
+
+/* Blocks as long along every axis as `wanted`, a length of the table, the taps and the outputs allow. False where they do not
+ * fit. */
 static bool cut_evenly(struct fft_layout *layout, size_t wanted)
 {
     for (unsigned i = 0; i < layout->axis_count; i++) {
         struct fft_axis *axis = &layout->axis[i];
-        const size_t whole = whole_length(axis);
-        size_t length = wanted < whole ? wanted : whole;
-        length = axis->taps == 1 ? 1 : fft_length_next(length < axis->taps ? axis->taps : length);
+        size_t length = clamp_length(axis, wanted);
+        if (length != wanted && length != 1)
+            length = fft_length_next(length);
         if (length == 0)
             return false;
         fft_axis_cut(axis, length);
@@ -168,6 +185,8 @@ static void search_blocks(struct fft_layout *best, double *best_ns)
     struct fft_layout trial = layout;
     for (unsigned i = 0; i < LENGTH_COUNT; i++) {
         double ns = INFINITY;
+        if (i > 0 && !differ(&layout, fft_cost_rows[i - 1].length, fft_cost_rows[i].length))
+            continue;
         if (!cut_evenly(&trial, fft_cost_rows[i].length) || !try_layout(&trial, &ns) || ns >= even_ns)
             continue;
         even_ns = ns;
