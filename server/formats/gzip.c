@@ -90,7 +90,7 @@ bool gzip_reader_end(struct gzip_reader *reader, struct convolve_error *error)
     if (reader->any && !reader->within)
         return true;
     return convolve_fail(error, "malformed-encoding", "",
-                         reader->within || reader->any ? "the gzip body is cut"
+                         reader->within || reader->any ? "the gzip body is cut, or bytes follow it"
                                                        : "the body is said to be gzip, and it is empty");
 }
 

@@ -66,6 +66,7 @@ struct json_syntax {
     const struct json_events *events;
     void *context;
     struct arena *arena;
+    bool is_part; /* the text is one value among others of a form or a query; for json_syntax_describe */
     bool runs; /* set by the events' owner while a list of numbers is open */
 
     enum json_state state;

@@ -85,8 +85,10 @@ static void describe_value(const struct json_syntax *syntax, const char *found, 
     if (mistake)
         snprintf(out, bytes, "%s", mistake);
     else if (syntax->fault_byte < 0 && syntax->fault_offset == 0)
-        snprintf(out, bytes, "the body is empty: expected a JSON object, as in " EXAMPLE);
-    else if (syntax->fault_offset == 0)
+        snprintf(out, bytes, "%s",
+                 syntax->is_part ? "the value is empty: leave it out, or send a number, a list or a word"
+                                 : "the body is empty: expected a JSON object, as in " EXAMPLE);
+    else if (syntax->fault_offset == 0 && !syntax->is_part)
         snprintf(out, bytes, "expected a JSON object, as in " EXAMPLE ", found %s", found);
     else
         snprintf(out, bytes, "expected a value%s, found %s",
@@ -129,7 +131,9 @@ static void describe_after(const struct json_syntax *syntax, const char *found, 
         [LAST_COMMA] = "a value",
         [LAST_COLON] = "a value",
     };
-    if (syntax->depth == 0)
+    if (syntax->depth == 0 && syntax->is_part)
+        snprintf(out, bytes, "expected nothing but white space after the end of the JSON value, found %s", found);
+    else if (syntax->depth == 0)
         snprintf(
             out, bytes,
             "expected nothing but white space after the end of the JSON value, found %s: a body is one JSON object, "

@@ -96,6 +96,7 @@ void curl_free_handle(void *curl);
 /* ---- raw.c: bytes on a socket ---- */
 
 int raw_open(const struct child *child);
+int raw_open_window(const struct child *child, int bytes); /* with so little room for what comes; 0: as usual */
 bool raw_send(int fd, const char *bytes, size_t count);
 bool raw_send_text(int fd, const char *text);
 /* What comes until the other side closes, or NULL after `milliseconds` (scaled by slowness) of silence. */

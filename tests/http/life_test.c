@@ -342,6 +342,46 @@ static void silence_and_dripping(void **state)
     check_number("silence", "exit status", child_stop(child), 0);
 }
 
+/* An answer that its caller keeps taking, however slowly, is never cut; one of which nothing is taken is given up. */
+static void answers_and_those_who_take_them(void **state)
+{
+    (void)state;
+    enum { IDLE_MS = 300, WINDOW = 4096 };
+    const int idle_ms = (int)(IDLE_MS * slowness());
+    struct child *child = child_start(
+        LIST("--idle-timeout-ms", textf("%d", idle_ms), "--request-timeout-ms", textf("%d", 2 * idle_ms)), NULL, NULL);
+    const char *request =
+        post_of("/v1/correlate", "{\"input\":[1],\"kernel\":[1],\"padding\":500000,\"fillvalue\":0.123456789}");
+    int takes = raw_open_window(child, WINDOW), takes_nothing = raw_open_window(child, WINDOW);
+    raw_send_text(takes, request);
+    raw_send_text(takes_nothing, request);
+    char bytes[1 << 16];
+    size_t taken = 0;
+    for (double until = now_ms() + 5 * idle_ms; now_ms() < until; usleep((useconds_t)idle_ms * 100)) {
+        const ssize_t got = recv(takes, bytes, 1000, 0);
+        if (got <= 0) {
+            complain("who takes a little at a time", "was cut after %zu bytes", taken);
+            break;
+        }
+        taken += (size_t)got;
+    }
+    for (ssize_t got; (got = recv(takes, bytes, sizeof bytes, 0)) > 0;) {
+        taken += (size_t)got;
+        if (memmem(bytes, (size_t)got, "\r\n0\r\n\r\n", 7) != NULL)
+            break;
+    }
+    size_t left = 0;
+    for (ssize_t got; (got = recv(takes_nothing, bytes, sizeof bytes, 0)) > 0;)
+        left += (size_t)got;
+    if (taken < 2000000)
+        complain("who takes a little at a time", "got %zu bytes of more than 2000000", taken);
+    if (left >= taken)
+        complain("who takes nothing", "got all of it afterwards");
+    close(takes);
+    close(takes_nothing);
+    check_number("takers", "exit status", child_stop(child), 0);
+}
+
 static void rate_limits(void **state)
 {
     (void)state;
@@ -383,6 +423,7 @@ int main(void)
         HTTP_TEST(a_full_queue_refuses),
         HTTP_TEST(connections_beyond_the_limit),
         HTTP_TEST(silence_and_dripping),
+        HTTP_TEST(answers_and_those_who_take_them),
         HTTP_TEST(rate_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

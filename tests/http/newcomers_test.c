@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The mistakes that people make on their first day, and the word in each answer that leads on: what is sent by shells, by forms, by
  * Python's print, by who knows SciPy, PyTorch or OpenCV, or nothing of it all. */
-#include "tests/http/harness.h"
+#include "tests/http/npy.h"
 
 #include <string.h>
 
@@ -157,12 +157,42 @@ static void where_it_was_sent(void **state)
     }
 }
 
+/* Beside a .npy file, in a query. */
+static void queries(void **state)
+{
+    (void)state;
+    const double two[] = {1, 2};
+    static const struct {
+        const char *query;
+        int status;
+        const char *slug, *pointer, *word;
+    } cases[] = {
+        {"", 422, "missing-member", "/kernel", "required"},
+        {"?kernel=[1]&mode=", 400, "malformed-json", "/mode", "the value is empty"},
+        {"?kernel=(1,2)", 400, "malformed-json", "/kernel", "[ and ]"},
+        {"?kernel=;", 400, "malformed-json", "/kernel", "expected a value, found ';'"},
+        {"?kernel=[1]]", 400, "malformed-json", "/kernel", "white space"},
+        {"?kernel=[1]&stride=two", 422, "invalid-value", "/stride", "expected an integer"},
+        {"?kernel=[1]&Mode=full", 422, "unknown-member", "/Mode", "did you mean \"mode\"?"},
+        {"?kernel=[1]&input=[1]", 422, "duplicate-member", "/input", "more than once"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct answer answer = npy_post(daemon_child, textf("/v1/convolve%s", cases[i].query),
+                                              npy_file("<f8", "(2,)", two, sizeof two), NULL);
+        check_problem_in(cases[i].query, &answer, cases[i].status, cases[i].slug, cases[i].pointer,
+                         cases[i].status == 400 ? ANY_OFFSET : NO_OFFSET, cases[i].word);
+        if (strstr(answer.body, "as in {") != NULL)
+            complain(cases[i].query, "was told of a body: %s", answer.body);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         HTTP_TEST(what_is_no_json),
         HTTP_TEST(what_is_no_request),
         HTTP_TEST(where_it_was_sent),
+        HTTP_TEST(queries),
     };
     return cmocka_run_group_tests(tests, daemon_start, daemon_stop);
 }
