@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Whether tiny requests feel large ones: their latency on an idle daemon, and while LARGE requests of 2048 x 2048 * 31 x 31 are kept
  * in flight. The goals: p50 at most 2 times, p99 at most 5 times and at most 3 ms. The callers share the cores with the daemon, which
- * they would not in earnest; so who measures asks for short turns. */
+ * they would not in earnest; so who measures asks for short turns. A large one's share is what all of them together take, divided
+ * among them: none should wait more than twice as long. */
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -76,6 +77,7 @@ int main(void)
     for (size_t i = 0; i < LARGE; i++)
         if (pthread_create(&loaders[i].thread, NULL, load, &loaders[i]) != 0)
             die("no thread");
+    const double began = now_ms();
     while (large_begun < LARGE)
         usleep(1000);
     const size_t loaded_count = measure(loaded);
@@ -84,6 +86,7 @@ int main(void)
         pthread_join(loaders[i].thread, NULL);
         longest_ms = fmax(longest_ms, loaders[i].longest_ms);
     }
+    const double share_ms = (now_ms() - began) * LARGE / large_done;
     const double p50 = percentile(idle, idle_count, 50), p99 = percentile(idle, idle_count, 99);
     const double loaded_p50 = percentile(loaded, loaded_count, 50), loaded_p99 = percentile(loaded, loaded_count, 99);
     printf("6 x 6 * 3 x 3 while %d requests of %d x %d * %d x %d are in flight\n", LARGE, SIDE, SIDE, KERNEL_SIDE,
@@ -91,7 +94,8 @@ int main(void)
     printf("%12s %12s %12s %8s %14s\n", "", "idle ms", "loaded ms", "times", "goal");
     printf("%12s %12.3f %12.3f %8.2f %14s\n", "p50", p50, loaded_p50, loaded_p50 / p50, "2");
     printf("%12s %12.3f %12.3f %8.2f %14s\n", "p99", p99, loaded_p99, loaded_p99 / p99, "5, below 3 ms");
-    printf("%u large ones answered, the longest in %.0f ms\n", large_done, longest_ms);
+    printf("%u large ones answered, the longest in %.0f ms: %.2f times its share (goal: at most 2)\n", large_done,
+           longest_ms, longest_ms / share_ms);
     daemon_stop(process);
     free(large_body.bytes);
     return 0;
