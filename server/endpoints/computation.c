@@ -161,6 +161,8 @@ static bool make_plan(struct request *request, struct convolve_error *error)
 {
     struct computation *state = request->state;
 
+    if (state->operation->make_inputs && !state->operation->make_inputs(request, error))
+        return false;
     if (state->options.plan)
         return state->operation->predict(request, &state->error_bound, error);
     if (!state->plan && !convolve_draft_plan(&state->made, state->draft, state->run.kernel, error))

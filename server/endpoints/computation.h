@@ -44,6 +44,8 @@ struct computation_operation {
     bool (*read)(struct request *request, const struct json_body *body, struct convolve_error *error);
     /* The draft of the plan, and the cost. */
     bool (*derive)(struct request *request, struct convolve_error *error);
+    /* Inputs that few bytes ask for and that take long to make, into `run`; the cost is admitted. May be NULL. */
+    bool (*make_inputs)(struct request *request, struct convolve_error *error);
     /* What the plan is made from, where a thread may keep plans of it (kept_plan.h). May be NULL. */
     const struct convolve_spec *(*spec)(const struct request *request);
     /* The bound that the values tell beforehand; left as it is where a plan came with shapes alone. */

@@ -45,6 +45,14 @@ static bool derive(struct request *request, struct convolve_error *error)
                                  request->daemon->threads, error);
 }
 
+static bool make_inputs(struct request *request, struct convolve_error *error)
+{
+    struct convolve_state *state = request->state;
+    const bool made = convolve_members_make_kernel(&state->members, request, error);
+    state->computation.run.kernel = state->members.kernel;
+    return made;
+}
+
 static const struct convolve_spec *spec_of(const struct request *request)
 {
     const struct convolve_state *state = request->state;
@@ -102,7 +110,7 @@ static void describe(const struct request *request, struct answer *answer)
 
 #define CONVOLVE_OPERATION(reader)                                                                                     \
     {                                                                                                                  \
-        sizeof(struct convolve_state), &convolve_schema, reader, derive, spec_of, predict, describe                    \
+        sizeof(struct convolve_state), &convolve_schema, reader, derive, make_inputs, spec_of, predict, describe       \
     }
 static const struct computation_operation convolve = CONVOLVE_OPERATION(read_convolve);
 static const struct computation_operation correlate = CONVOLVE_OPERATION(read_correlate);

@@ -49,13 +49,9 @@ static bool axes_read(const struct json_value *value, struct convolve_spec *spec
     return true;
 }
 
-/* ---- A named kernel: "sobel_x" or {"name": "gaussian", "sigma": 1.5} ---- */
+/* ---- A named kernel ---- */
 
-struct named {
-    const struct convolve_named_kernel *kernel;
-    double parameters[4];
-    unsigned axes;
-};
+enum { NAMED_VALUES_AT_ONCE = 4096 }; /* are made where the members are read */
 
 static bool fail_unknown_kernel(const char *name, const char *pointer, struct convolve_error *error)
 {
@@ -70,7 +66,7 @@ static bool fail_unknown_kernel(const char *name, const char *pointer, struct co
                          nearest.name ? "\"?)" : "");
 }
 
-static bool named_read(struct named *named, const struct json_value *value, struct convolve_error *error)
+static bool named_read(struct named_kernel *named, const struct json_value *value, struct convolve_error *error)
 {
     const struct json_value *name_value = value;
     const char *pointer = "/kernel", *name;
@@ -111,7 +107,7 @@ static bool named_read(struct named *named, const struct json_value *value, stru
 }
 
 /* The values as `dtype` in the request's arena; a fraction under int64 is a fault of the kernel. */
-static bool named_values(const struct named *named, const struct convolve_spec *spec, struct request *request,
+static bool named_values(const struct named_kernel *named, const struct convolve_spec *spec, struct request *request,
                          void **values, struct convolve_error *error)
 {
     const size_t element = convolve_dtype_bytes(spec->dtype);
@@ -154,13 +150,21 @@ static bool named_values(const struct named *named, const struct convolve_spec *
     return true;
 }
 
+bool convolve_members_make_kernel(struct convolve_members *members, struct request *request,
+                                  struct convolve_error *error)
+{
+    const struct named_kernel named = members->named;
+    members->named.kernel = NULL;
+    return named.kernel == NULL || named_values(&named, &members->spec, request, &members->kernel, error);
+}
+
 /* ---- Tensors ---- */
 
 static bool kernel_read(struct convolve_members *members, const struct json_value *value, struct request *request,
                         struct convolve_error *error)
 {
     struct convolve_spec *spec = &members->spec;
-    struct named named;
+    struct named_kernel named;
 
     if (!json_names_kernel(value))
         return tensor_read(value, "/kernel", spec->dtype, members->options.plan, false, &spec->kernel, &members->kernel,
@@ -176,8 +180,14 @@ static bool kernel_read(struct convolve_members *members, const struct json_valu
         .tensor_bytes = convolve_shape_count(&spec->kernel, &count) && count < SIZE_MAX / 16 ? 16 * count : UINT64_MAX};
     if (members->options.plan && !members->input)
         return true;
-    return admission_check(request, &values_cost, error) &&
-           named_values(&named, spec, request, &members->kernel, error);
+    if (!admission_check(request, &values_cost, error)) {
+        if (!members->options.plan)
+            return false;
+        *error = (struct convolve_error){0}; /* a plan is never too large: it is one of shapes then */
+        return true;
+    }
+    members->named = named;
+    return count > NAMED_VALUES_AT_ONCE || convolve_members_make_kernel(members, request, error);
 }
 
 static bool choices_read(struct convolve_members *members, const struct json_body *body, struct convolve_error *error)

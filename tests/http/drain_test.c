@@ -65,6 +65,29 @@ static void drain_loses_nothing(void **state)
     check_number("drain under load", "exit status", child_wait(daemon_loaded), 0);
 }
 
+/* Whom the system has let in, but not yet the daemon, is answered too, not reset. */
+static void drain_answers_the_backlog(void **state)
+{
+    (void)state;
+    enum { CALLERS = 300 };
+    int fds[CALLERS];
+    daemon_loaded = child_start(NULL, NULL, NULL);
+    kill(daemon_loaded->pid, SIGSTOP);
+    for (int i = 0; i < CALLERS; i++) {
+        fds[i] = raw_open(daemon_loaded);
+        raw_send_text(fds[i], "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
+    kill(daemon_loaded->pid, SIGTERM);
+    kill(daemon_loaded->pid, SIGCONT);
+    int answered = 0;
+    for (int i = 0; i < CALLERS; i++) {
+        answered += raw_read_answer(fds[i], false).status == 200;
+        close(fds[i]);
+    }
+    check_number("in the backlog", "answered", answered, CALLERS);
+    check_number("backlog", "exit status", child_wait(daemon_loaded), 0);
+}
+
 /* ---- Who is told first that the daemon stops ---- */
 
 struct told {
@@ -160,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         HTTP_TEST(reloads_under_load),
         HTTP_TEST(drain_loses_nothing),
+        HTTP_TEST(drain_answers_the_backlog),
         HTTP_TEST(readiness_ends_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* What the system refuses the daemon: descriptors, address space, memory, a place for its log, its standard streams, a disk to write
  * to, a locale that it knows. Whatever fails, a request is served or refused in words, and the daemon is there afterwards. */
 #include "tests/http/beside.h"
+#include "tests/http/slow.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -68,6 +69,33 @@ static void descriptors_run_out(void **state)
     }
     check_serves("afterwards", child);
     check_given_back("afterwards", child, before, 8 << 10);
+    check_number("descriptors", "exit status", child_stop(child), 0);
+}
+
+/* Silent callers that take every descriptor: those beyond the limit are closed soon, which lets a probe in, and meanwhile nobody asks
+ * in vain for a newcomer as fast as he can. */
+static void silent_callers_take_all_descriptors(void **state)
+{
+    (void)state;
+    enum { CALLERS = 60 };
+    int fds[CALLERS];
+    struct child *child = child_start_by_shell("ulimit -n 64", "", NULL);
+    check_serves("before", child);
+    for (int i = 0; i < CALLERS; i++)
+        fds[i] = raw_open(child);
+    usleep(100000);
+    const double ran = processor_ms(child);
+    usleep(400000);
+    if (processor_ms(child) - ran > 200 * slowness())
+        complain("without descriptors", "it ran for %.0f of 400 ms", processor_ms(child) - ran);
+    const double start = now_ms();
+    check_number("a probe", "status", raw_exchange(child, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").status, 200);
+    if (now_ms() - start >
+        6000 * slowness()) /* as many rounds of a second as the callers fill the rest of the descriptors */
+        complain("a probe", "waited %.0f ms", now_ms() - start);
+    for (int i = 0; i < CALLERS; i++)
+        close(fds[i]);
+    check_serves("afterwards", child);
     check_number("descriptors", "exit status", child_stop(child), 0);
 }
 
@@ -312,15 +340,11 @@ static void locales(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HTTP_TEST(descriptors_run_out),
-        HTTP_TEST(address_space_runs_out),
-        HTTP_TEST(memory_fails_now_and_then),
-        HTTP_TEST(memory_fails_at_the_start),
-        HTTP_TEST(the_disk_of_the_log_is_full),
-        HTTP_TEST(nobody_reads_the_log),
-        HTTP_TEST(standard_streams_are_closed),
-        HTTP_TEST(the_root_is_read_only),
-        HTTP_TEST(locales),
+        HTTP_TEST(descriptors_run_out),       HTTP_TEST(silent_callers_take_all_descriptors),
+        HTTP_TEST(address_space_runs_out),    HTTP_TEST(memory_fails_now_and_then),
+        HTTP_TEST(memory_fails_at_the_start), HTTP_TEST(the_disk_of_the_log_is_full),
+        HTTP_TEST(nobody_reads_the_log),      HTTP_TEST(standard_streams_are_closed),
+        HTTP_TEST(the_root_is_read_only),     HTTP_TEST(locales),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

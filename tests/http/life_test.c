@@ -342,6 +342,28 @@ static void silence_and_dripping(void **state)
     check_number("silence", "exit status", child_stop(child), 0);
 }
 
+/* The library has a clock of its own, in whole seconds, which must not be the one that counts. */
+static void silence_within_the_limits(void **state)
+{
+    (void)state;
+    struct child *child = child_start(NULL, NULL, NULL);
+    const int kept = raw_open(child), body = raw_open(child), fresh = raw_open(child);
+    raw_send_text(kept, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+    check_number("kept", "status", raw_read_answer(kept, false).status, 200);
+    raw_send_text(body, "POST /v1/convolve HTTP/1.1\r\nHost: h\r\nContent-Length: 26\r\n\r\n{\"inp");
+    sleep(3);
+    raw_send_text(body, "ut\":[1],\"kernel\":[2]}");
+    check_number("silent in the body", "status", raw_read_answer(body, false).status, 200);
+    raw_send_text(kept, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+    check_number("silent between requests", "status", raw_read_answer(kept, false).status, 200);
+    raw_send_text(fresh, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+    check_number("silent from the start", "status", raw_read_answer(fresh, false).status, 200);
+    close(kept);
+    close(body);
+    close(fresh);
+    check_number("silence", "exit status", child_stop(child), 0);
+}
+
 /* An answer that its caller keeps taking, however slowly, is never cut; one of which nothing is taken is given up. */
 static void answers_and_those_who_take_them(void **state)
 {
@@ -423,6 +445,7 @@ int main(void)
         HTTP_TEST(a_full_queue_refuses),
         HTTP_TEST(connections_beyond_the_limit),
         HTTP_TEST(silence_and_dripping),
+        HTTP_TEST(silence_within_the_limits),
         HTTP_TEST(answers_and_those_who_take_them),
         HTTP_TEST(rate_limits),
     };

@@ -256,13 +256,51 @@ static void hang_ups_elsewhere(void **state)
     check_number("hang-ups", "exit status", child_stop(child), 0);
 }
 
+/* A few bytes may name a kernel of millions of values. They are made once their cost has been admitted, and not by the thread that
+ * others speak with. */
+static void large_kernels_by_name(void **state)
+{
+    (void)state;
+    struct child *child = child_start(LIST("--threads", "1", "--io-threads", "1"), NULL, NULL);
+    static const char large[] = "{\"input\":[[1]],\"kernel\":{\"name\":\"gaussian\",\"sigma\":600},\"mode\":\"same\"}";
+    check_number("beside it", "status", http_get(child, "/healthz").status, 200);
+    const int fd = raw_open(child);
+    raw_send_text(fd, post_of("/v1/correlate", large));
+    double longest = 0;
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    while (poll(&poll_fd, 1, 2) == 0) {
+        const double start = now_ms();
+        check_number("beside it", "status", http_get(child, "/healthz").status, 200);
+        longest = fmax(longest, now_ms() - start);
+    }
+    const struct answer answer = raw_read_answer(fd, false);
+    check_number("a kernel of 23 million values", "status", answer.status, 200);
+    close(fd);
+    if (longest > 100 * slowness())
+        complain("beside it", "/healthz was answered after %.0f ms", longest);
+
+    static const char too_large[] = "{'input':[[1]],'kernel':{'name':'gaussian','sigma':900},'padding':10000}";
+    const double start = now_ms();
+    check_problem(child, "cost", "/v1/correlate", too_large, 413, "too-large", ANY_POINTER, NO_OFFSET, NULL);
+    if (now_ms() - start > 100 * slowness())
+        complain("cost", "was refused after %.0f ms", now_ms() - start);
+    check_problem(child, "fractions", "/v1/correlate",
+                  "{'input':[[1]],'kernel':{'name':'gaussian','sigma':20},'mode':'same','dtype':'int64'}", 422,
+                  "invalid-value", "/kernel", NO_OFFSET, "int64");
+    check_output(child, "a mean", "/v1/correlate", "{'input':[[1]],'kernel':{'name':'box','size':101},'mode':'same'}",
+                 "[[9.802960494069208e-5]]");
+    struct answer plan =
+        http_post(child, "/v1/correlate", "{'plan':true,'input':[[1]],'kernel':{'name':'gaussian','sigma':2000}}");
+    check_number("a plan of it", "status", plan.status, 200);
+    check_member("a plan of it", &plan, "error_bound", "null");
+    check_number("kernels", "exit status", child_stop(child), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HTTP_TEST(deadlines),
-        HTTP_TEST(deadlines_in_the_queue),
-        HTTP_TEST(hang_ups),
-        HTTP_TEST(hang_ups_elsewhere),
+        HTTP_TEST(deadlines),          HTTP_TEST(deadlines_in_the_queue), HTTP_TEST(hang_ups),
+        HTTP_TEST(hang_ups_elsewhere), HTTP_TEST(large_kernels_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

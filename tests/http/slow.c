@@ -26,8 +26,7 @@ static char *body_of_ones(size_t count, const char *members)
     return body;
 }
 
-/* Milliseconds that a process's threads have run; 0 where the kernel does not tell. */
-static double processor_ms(const struct child *child)
+double processor_ms(const struct child *child)
 {
     const char *path = textf("/proc/%d/task", (int)child->pid);
     double sum = 0;

@@ -10,6 +10,9 @@
 const char *slow_request(struct child *child, double milliseconds, const char *members);
 const char *body_of_request(const char *request);
 
+/* Milliseconds that the daemon's threads have run; 0 where the kernel does not tell. */
+double processor_ms(const struct child *child);
+
 /* The value of a metric without labels; -1 where it is absent. */
 double metric_of(struct child *child, const char *name);
 
