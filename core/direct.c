@@ -176,6 +176,8 @@ static void pack_tile(const struct convolve_plan *plan, const struct convolve_ru
     const size_t all = layout->kernel_groups * layout->kernel_chunks, first = tile * CHUNK_TILES;
     if (tile == 0)
         *direct_scratch_parts(layout, run->scratch).findings = (struct direct_findings){.first_nonfinite = UINT64_MAX};
+    if (tile == 0 && direct_looks_beside(plan))
+        direct_clear_facts(plan, run);
     for (size_t chunk = first; chunk < all && chunk < first + CHUNK_TILES; chunk++)
         direct_pack_chunk(plan, run, chunk);
 }
@@ -209,11 +211,15 @@ static void pass_tile(const struct convolve_plan *plan, const struct convolve_ru
         return;
     }
     const size_t first = tile * layout->units_per_tile;
+    const bool beside = direct_looks_beside(plan);
+    struct simd_facts facts = {0};
     for (size_t unit = first; unit < layout->unit_count && unit < first + layout->units_per_tile; unit++) {
-        if (pass == 0)
+        if (pass == 0 && !beside)
             scan_share(plan, run, unit, layout->unit_count);
-        direct_run_unit(plan, run, unit, pass, tile_scratch);
+        direct_run_unit(plan, run, unit, pass, tile_scratch, beside ? &facts : NULL);
     }
+    if (beside)
+        direct_add_facts(plan, run, &facts);
 }
 
 static void check_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)

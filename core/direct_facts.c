@@ -164,6 +164,27 @@ void direct_scan_chunk(const struct convolve_plan *plan, const struct convolve_r
         .largest = facts.largest, .integer = integer, .fractional = facts.fractional, .nonfinite = facts.nonfinite};
 }
 
+void direct_clear_facts(const struct convolve_plan *plan, const struct convolve_run *run)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    memset(direct_scratch_parts(layout, run->scratch).input_facts, 0,
+           layout->input_groups * layout->input_chunks * sizeof(struct direct_facts));
+}
+
+void direct_add_facts(const struct convolve_plan *plan, const struct convolve_run *run, const struct simd_facts *facts)
+{
+    const struct direct_scratch scratch = direct_scratch_parts(&direct_state(plan)->layout, run->scratch);
+    const union {
+        double value;
+        uint64_t bits;
+    } largest = {.value = facts->largest};
+    note_larger(&scratch.findings->input_largest, largest.bits);
+    if (facts->fractional)
+        direct_note(&scratch.findings->input_fractional);
+    if (facts->nonfinite)
+        direct_note(&scratch.findings->input_nonfinite);
+}
+
 /* ---- Concluding ------------------------------------------------------------------------------------------------------- */
 
 /* Joins the chunks of a group in its first one. */
@@ -181,6 +202,16 @@ static void join_chunks(struct direct_facts *facts, size_t chunks, bool sums)
         facts[0].fractional |= facts[i].fractional;
         facts[0].nonfinite |= facts[i].nonfinite;
     }
+}
+
+/* What units have found beside, if they have: then there is one group. */
+static void join_findings(struct direct_facts *facts, const struct direct_findings *findings)
+{
+    double largest;
+    memcpy(&largest, &findings->input_largest, sizeof largest);
+    facts->largest = fmax(facts->largest, largest);
+    facts->fractional |= findings->input_fractional != 0;
+    facts->nonfinite |= findings->input_nonfinite != 0;
 }
 
 /* The constant is an input value too. */
@@ -341,6 +372,8 @@ static void join_facts(const struct convolve_plan *plan, const struct direct_scr
         join_chunks(scratch->kernel_facts + group * layout->kernel_chunks, layout->kernel_chunks, true);
     for (size_t group = 0; group < layout->input_groups; group++) {
         join_chunks(scratch->input_facts + group * layout->input_chunks, layout->input_chunks, false);
+        if (group == 0)
+            join_findings(scratch->input_facts, scratch->findings);
         join_fillvalue(scratch->input_facts + group * layout->input_chunks, plan);
     }
 }

@@ -30,6 +30,7 @@ struct direct_findings {
     uint64_t first_nonfinite; /* index of a value; UINT64_MAX where there is none */
     uint64_t bound; /* bits of a double that is not negative */
     uint64_t overflow; /* an int64 result does not fit */
+    uint64_t input_largest, input_fractional, input_nonfinite; /* where it is looked at beside */
     uint64_t look_needed; /* outputs may be NaN or infinite */
     uint64_t check_needed; /* some slice is to be looked at one output at a time */
     uint64_t empty_windows; /* ignore_missing gave a NaN, as it was asked to */
@@ -50,9 +51,13 @@ static inline const struct direct_state *direct_state(const struct convolve_plan
     return plan->state;
 }
 
-/* ---- direct_unit.c: the vectorised way ---- */
+/* ---- direct_unit.c: the vectorised way; `facts` are only found where direct_looks_beside ---- */
 void direct_run_unit(const struct convolve_plan *plan, const struct convolve_run *run, size_t unit, size_t pass,
-                     void *tile_scratch);
+                     void *tile_scratch, struct simd_facts *facts);
+
+/* ---- direct_strips.c: whether the units are made as strips, and what the input tells is found beside ---- */
+bool direct_has_strips(const struct convolve_plan *plan);
+bool direct_looks_beside(const struct convolve_plan *plan);
 
 /* Notes which of `count` values of the output from row-major `index` on are not finite; mends them with ignore_missing. */
 void direct_look_at(const struct convolve_plan *plan, const struct convolve_run *run, size_t index, size_t count);
@@ -89,6 +94,10 @@ double direct_predict(const struct convolve_plan *plan, const struct convolve_ru
 /* Looks at one output if its slices call for it: an int64 is made again exactly; the bound of a float of integers is
  * noted unless its products show that it is exact. */
 void direct_check_output(const struct convolve_plan *plan, const struct convolve_run *run, size_t index);
+
+/* The input's facts, gathered by units in any order instead of chunk by chunk. */
+void direct_clear_facts(const struct convolve_plan *plan, const struct convolve_run *run);
+void direct_add_facts(const struct convolve_plan *plan, const struct convolve_run *run, const struct simd_facts *facts);
 
 void direct_note_bound(struct direct_findings *findings, double bound);
 void direct_note_nonfinite(struct direct_findings *findings, size_t index);

@@ -233,11 +233,13 @@ static void make_part(struct direct_unit *u, size_t first, size_t cells, bool in
         move_output(u, u->outputs[row], u->output + row * u->output_row_pitch * layout->parts * bytes, cells, true);
 }
 
-static void make_rows(struct direct_unit *u)
+static void make_rows(struct direct_unit *u, struct simd_facts *facts)
 {
     const struct direct_layout *layout = u->layout;
     const size_t end = u->cell_first + u->cells;
     direct_find_bases(u, u->input_rows);
+    if (direct_has_strips(u->plan) && direct_make_strips(u, facts))
+        return;
     if (layout->mode != DIRECT_IN_PLACE) {
         make_part(u, u->cell_first, u->cells, false);
         return;
@@ -254,7 +256,7 @@ static void make_rows(struct direct_unit *u)
 }
 
 void direct_run_unit(const struct convolve_plan *plan, const struct convolve_run *run, size_t unit, size_t pass,
-                     void *tile_scratch)
+                     void *tile_scratch, struct simd_facts *facts)
 {
     struct direct_unit u = {.plan = plan, .state = direct_state(plan), .layout = &direct_state(plan)->layout};
     if (!place_unit(&u, unit))
@@ -267,5 +269,5 @@ void direct_run_unit(const struct convolve_plan *plan, const struct convolve_run
     if (u.layout->mode == DIRECT_PHASES)
         direct_make_phases(&u);
     else
-        make_rows(&u);
+        make_rows(&u, facts);
 }

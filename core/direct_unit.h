@@ -61,6 +61,12 @@ void direct_copy_rows(const struct direct_unit *u, size_t first, size_t cells, b
 /* The outputs first .. first+cells of every row, which are few, by columns; false where the unit is not fit for that. */
 bool direct_make_edge(struct direct_unit *u, size_t first, size_t cells);
 
+/* ---- direct_strips.c ---- */
+
+/* The whole unit, by rows in `bases`, if it has rows enough; else false. What its input tells is added to the facts, where they
+ * are asked for, in either case. */
+bool direct_make_strips(struct direct_unit *u, struct simd_facts *facts);
+
 /* ---- direct_phases.c ---- */
 void direct_make_phases(struct direct_unit *u);
 

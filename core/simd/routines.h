@@ -38,6 +38,31 @@ struct simd_facts {
     bool nonfinite; /* a NaN or an infinity */
 };
 
+/* Rows of the output under a dense kernel: the chains of struct simd_block with a row_step of 1, taps that are neighbours and
+ * no output to go on from, for rows with ends that are copied. Output row r, element x reads for plane p and tap (t, k), with
+ * i = p*rows_pitch + r + t,
+ *
+ *     left[i][x + k]                     where x < left_end,
+ *     rows[i][x - left_end + k]          up to right_begin,
+ *     right[i][x - right_begin + k]      from there on.
+ *
+ * Both bounds are multiples of 64 bytes. Copies can be read as if there were outputs up to the next multiple of 64 bytes,
+ * and one such multiple of outputs at least has its input at the right, or all have it at the left. */
+struct simd_strips {
+    const void *const *rows, *const *left, *const *right;
+    size_t rows_pitch, planes, row_taps, taps;
+    const void *values; /* planes * row_taps * taps, one after another */
+    void *const *output;
+    size_t output_rows, count; /* rows up to SIMD_STRIP_ROWS_MAX */
+    size_t left_end, right_begin;
+    bool stream; /* nobody will read the output soon: it need not stay in caches */
+    /* NULL, or adds what all that the first tap of a row reads in the plane tells, and perhaps what such a tap would read up to
+     * the next multiple of 64 bytes. */
+    struct simd_facts *facts;
+    size_t facts_plane;
+};
+enum { SIMD_STRIP_ROWS_MAX = 32, SIMD_STRIP_TAPS_MAX = 16 };
+
 /* Some output rows, each a chain of multiply-adds over all channels and taps, on the same places of the input: the output
  * channels of a layer. Row r, place x, b the block r / SIMD_PANEL_ROWS of rows and w how many rows that block has:
  *
@@ -221,6 +246,8 @@ struct simd_fft_facts {
     X(void, block_f32, (const struct simd_block *block))                                                                \
     X(void, block_f64, (const struct simd_block *block))                                                                \
     X(void, block_u64, (const struct simd_block *block))                                                                \
+    X(void, strips_f32, (const struct simd_strips *strips))                                                             \
+    X(void, strips_f64, (const struct simd_strips *strips))                                                             \
     X(void, scan_f32, (struct simd_facts * facts, const float *values, size_t count))                                   \
     X(void, scan_f64, (struct simd_facts * facts, const double *values, size_t count))                                  \
     /* whether every value is finite */                                                                                 \
@@ -253,6 +280,7 @@ struct simd_fft_facts {
 struct simd_routines {
     const char *name; /* "scalar", "avx2", ... */
     unsigned block_rows_f32, block_rows_f64, block_rows_u64; /* the rows a block holds at best */
+    uint32_t strip_kernels; /* bit n: strips are better than blocks for kernels of n rows */
 #define SIMD_MEMBER(result, name, parameters) result(*name) parameters;
     FOR_EACH_ROUTINE(SIMD_MEMBER)
     FOR_EACH_FFT_ROUTINE(SIMD_MEMBER)
@@ -303,6 +331,7 @@ FOR_EACH_FFT_ROUTINE(SIMD_DECLARE)
 FOR_EACH_WINOGRAD_ROUTINE(SIMD_DECLARE)
 #undef SIMD_DECLARE
 extern const unsigned ROUTINE(block_rows_f32), ROUTINE(block_rows_f64), ROUTINE(block_rows_u64);
+extern const uint32_t ROUTINE(strip_kernels);
 #endif
 
 #endif

@@ -282,6 +282,81 @@ VEC_PART(uint64_t, u64)
 #endif
 #endif
 
+/* What begins s elements after a where b follows it, s being 0 .. lanes-1 and not known before: where one instruction does
+ * that, by a vector that tells it s. */
+#if defined ISA_avx512
+#define VEC_JOINS 1
+#define VEC_4(s)  s, s + 1, s + 2, s + 3
+#define VEC_8(s)  VEC_4(s), VEC_4(s + 4)
+#define VEC_16(s) VEC_8(s), VEC_8(s + 8)
+VEC_INLINE vec_u32 join_index_f32(size_t s)
+{
+    static const _Alignas(64) uint32_t lanes[16][16] = {
+        {VEC_16(0)}, {VEC_16(1)}, {VEC_16(2)},  {VEC_16(3)},  {VEC_16(4)},  {VEC_16(5)},  {VEC_16(6)},  {VEC_16(7)},
+        {VEC_16(8)}, {VEC_16(9)}, {VEC_16(10)}, {VEC_16(11)}, {VEC_16(12)}, {VEC_16(13)}, {VEC_16(14)}, {VEC_16(15)}};
+    return load_u32(lanes[s]);
+}
+VEC_INLINE vec_u64 join_index_f64(size_t s)
+{
+    static const _Alignas(64) uint64_t lanes[8][8] = {{VEC_8(0)}, {VEC_8(1)}, {VEC_8(2)}, {VEC_8(3)},
+                                                      {VEC_8(4)}, {VEC_8(5)}, {VEC_8(6)}, {VEC_8(7)}};
+    return load_u64(lanes[s]);
+}
+#undef VEC_4
+#undef VEC_8
+#undef VEC_16
+VEC_INLINE vec_f32 join_f32(vec_f32 a, vec_f32 b, vec_u32 index)
+{
+    return (vec_f32)_mm512_permutex2var_ps((__m512)a, (__m512i)index, (__m512)b);
+}
+VEC_INLINE vec_f64 join_f64(vec_f64 a, vec_f64 b, vec_u64 index)
+{
+    return (vec_f64)_mm512_permutex2var_pd((__m512d)a, (__m512i)index, (__m512d)b);
+}
+#else
+#define VEC_JOINS 0
+#endif
+
+/* Keeps a vector that was loaded in its register: a compiler that knows where it came from loads it again for every use. */
+#if defined ISA_avx512
+#define VEC_HOLD(a) __asm__("" : "+v"(a))
+#elif defined ISA_avx2
+#define VEC_HOLD(a) __asm__("" : "+x"(a))
+#elif defined ISA_neon
+#define VEC_HOLD(a) __asm__("" : "+w"(a))
+#else
+#define VEC_HOLD(a) (void)(a)
+#endif
+
+/* Stores past the caches, to multiples of VEC_BYTES, where there is more than one way; `stream_end` after the last of them makes
+ * them seen in order. */
+#if defined ISA_avx512
+VEC_INLINE void stream_f32(float *p, vec_f32 a)
+{
+    _mm512_stream_ps(p, (__m512)a);
+}
+VEC_INLINE void stream_f64(double *p, vec_f64 a)
+{
+    _mm512_stream_pd(p, (__m512d)a);
+}
+VEC_INLINE void stream_end(void)
+{
+    _mm_sfence();
+}
+#else
+VEC_INLINE void stream_f32(float *p, vec_f32 a)
+{
+    store_f32(p, a);
+}
+VEC_INLINE void stream_f64(double *p, vec_f64 a)
+{
+    store_f64(p, a);
+}
+VEC_INLINE void stream_end(void)
+{
+}
+#endif
+
 /* Lanes `s` and on of a, then the first of b: what begins s elements after a where b follows it. s is a constant below the
  * number of lanes. */
 #if defined VEC_SCALAR

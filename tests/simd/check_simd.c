@@ -6,6 +6,7 @@
 #include "tests/bench/fma_peak.h"
 #include "tests/simd/check_panels.h"
 #include "tests/simd/check_simd.h"
+#include "tests/simd/check_strips.h"
 #include "tests/simd/check_winograd.h"
 
 #include <stdio.h>
