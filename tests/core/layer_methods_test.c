@@ -2,6 +2,7 @@
 /* Layers by winograd and by fft: within their error bound of the definition; what is promised whatever the method: exact
  * integers, NaN only where the window holds it, nothing negative from nothing negative, 0 from windows of zeros, an item's
  * bits whatever shares its batch; which requests they refuse, and when `auto` takes them. */
+#include "tests/core/fewer.h"
 #include "tests/core/golden_read.h"
 #include "tests/core/layer_case.h"
 
@@ -42,7 +43,7 @@ static void make_case(struct layer_case *c, enum convolve_method method, enum la
         struct convolve_layer_spec forward = spec;
         if (spec.operation >= CONVOLVE_LAYER_BACKWARD_INPUT)
             forward.operation = CONVOLVE_LAYER_CONV;
-        if (!convolve_layer_cost(&cost, &forward, 1, NULL) || cost.multiply_adds > 300000 ||
+        if (!convolve_layer_cost(&cost, &forward, 1, NULL) || cost.multiply_adds > 120000 ||
             (spec.padding_mode != CONVOLVE_CONSTANT && cost.multiply_adds > 20000))
             continue;
         if (layer_case_make(c, &spec, values))
@@ -77,7 +78,7 @@ static void the_error_bound_holds(void **state)
 {
     const enum convolve_method *const *const method = (void *)state;
     layer_seed(31);
-    for (unsigned i = 0; i < 200; i++) {
+    for (unsigned i = 0; i < fewer(200); i++) {
         struct layer_case c, direct;
         struct convolve_outcome outcome;
         struct convolve_error error = {0};
@@ -114,7 +115,7 @@ static void integers_are_exact(void **state)
 {
     const enum convolve_method *const *const method = (void *)state;
     layer_seed(32);
-    for (unsigned i = 0; i < 100; i++) {
+    for (unsigned i = 0; i < fewer(100); i++) {
         struct layer_case c;
         make_case(&c, **method, LAYER_VALUES_INTEGERS);
         struct both both = run_both(&c);
@@ -128,7 +129,7 @@ static void nothing_negative_gives_nothing_negative(void **state)
 {
     const enum convolve_method *const *const method = (void *)state;
     layer_seed(33);
-    for (unsigned i = 0; i < 200; i++) {
+    for (unsigned i = 0; i < fewer(200); i++) {
         struct layer_case c;
         make_case(&c, **method, LAYER_VALUES_POSITIVE);
         struct both both = run_both(&c);
@@ -161,7 +162,7 @@ static void only_windows_that_hold_it_see_a_nan(void **state)
 {
     const enum convolve_method *const *const method = (void *)state;
     layer_seed(34);
-    for (unsigned i = 0; i < 200; i++) {
+    for (unsigned i = 0; i < fewer(200); i++) {
         struct layer_case c;
         make_case(&c, **method, LAYER_VALUES_ANY);
         put(&c, layer_random_below(source_count(&c)), i % 2 ? NAN : INFINITY);
@@ -181,7 +182,7 @@ static void windows_of_zeros_give_zero(void **state)
 {
     const enum convolve_method *const *const method = (void *)state;
     layer_seed(35);
-    for (unsigned i = 0; i < 200; i++) {
+    for (unsigned i = 0; i < fewer(200); i++) {
         struct layer_case c;
         make_case(&c, **method, LAYER_VALUES_ANY);
         free((void *)c.tensors.bias);
@@ -236,7 +237,7 @@ static void max_error_and_plan_are_kept(void **state)
 {
     const enum convolve_method *const *const method = (void *)state;
     layer_seed(37);
-    for (unsigned i = 0; i < 60; i++) {
+    for (unsigned i = 0; i < fewer(60); i++) {
         struct layer_case c;
         struct convolve_outcome outcome;
         struct convolve_error error = {0};

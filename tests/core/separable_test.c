@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 3, COLUMNS = 4000, TAPS = 3000, OUTPUTS = COLUMNS - TAPS + 1 };
+enum { ROWS = 3, COLUMNS = 3200, TAPS = 3000, OUTPUTS = COLUMNS - TAPS + 1 };
 
 /* A kernel whose first factor is 1 and 0, which costs no rounding: all of the error is the long last factor's. Kernels are
  * `scale` times that, input values between half of `size` and it. */
