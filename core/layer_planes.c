@@ -112,7 +112,9 @@ void layer_planes_derive(struct layer_state *state)
     const struct layer_cut *y = &state->cut[1], *x = &state->cut[2];
     if (!suits(state) || !find_reach(state, 1) || !find_reach(state, 2))
         return;
-    planes->packed = y->phases * x->phases > 1 ? y->kernel * x->kernel * state->rows * state->channels : 0;
+    /* Of a stride not all taps are a phase's, even where one place is all there is. */
+    const bool all = y->phases == 1 && x->phases == 1 && y->tap_step == 1 && x->tap_step == 1;
+    planes->packed = all ? 0 : y->kernel * x->kernel * state->rows * state->channels;
     if (planes->packed > PACKED_MOST)
         return;
     const size_t wide = divide_up(x->places, divide_up(x->places, WIDE_MOST));

@@ -92,6 +92,7 @@ static void larger_layers_have_the_bits_of_the_definition(void **state)
         {CONV, 2, 1, 40, 40, 30, 61, 3, 1, 1, 40, 1},   {CONV, 2, 1, 40, 40, 30, 61, 3, 2, 1, 40, 1},
         {CONV, 2, 1, 20, 40, 17, 80, 5, 1, 3, 20, 6},   {CONV, 2, 1, 12, 4, 40, 70, 3, 1, 1, 4, 1},
         {CONV, 2, 1, 3, 1, 90, 100, 7, 3, 1, 1, 3},     {CONV, 1, 1, 4, 4, 1, 5000, 9, 1, 1, 4, 4},
+        {INPUT, 2, 1, 15, 3, 1, 1, 3, 2, 1, 3, 1}, /* one place: the taps of its phase are not all */
         {INPUT, 2, 1, 9, 40, 20, 31, 3, 2, 1, 1, 1},    {INPUT, 2, 1, 40, 40, 30, 61, 3, 1, 1, 40, 1},
         {INPUT, 2, 1, 40, 40, 30, 61, 3, 2, 1, 40, 1},  {INPUT, 2, 1, 9, 30, 14, 14, 3, 1, 1, 1, 1},
         {CONV, 2, 3, 12, 6, 8, 12, 3, 1, 3, 3, 28}, /* units of 6 rows are too high, and 11 bands of 58 rows are 6 high too */
