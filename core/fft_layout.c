@@ -280,6 +280,8 @@ static void cut_tiles(struct fft_layout *layout)
     /* Two threads share few jobs better in small tiles. */
     const size_t share = divide_up(layout->job_count, TILES_LEAST);
     layout->jobs_per_tile = least(layout->jobs_per_tile, share);
+    while (layout->jobs_per_tile > 1 && (double)layout->jobs_per_tile * job_terms(layout) > STAGED_TERMS / 2)
+        layout->jobs_per_tile--;
     layout->tile_count = divide_up(layout->job_count, layout->jobs_per_tile);
 }
 
