@@ -31,7 +31,7 @@ enum {
     LINGER_MS = 2000,
     PRESSED_SILENCE_MS = 1000,
     KEPT_FREE_MAX = 256,
-    GONE_MS = 100,
+    GONE_MS = 40,
     LINGER_BYTES = 16 << 20
 };
 
@@ -321,10 +321,6 @@ uint64_t connection_look_every_ns(const struct config *config)
 static void judge_waiting(struct connection *connection, const struct config *config, uint64_t now)
 {
     const uint64_t idle = ms(config->idle_timeout_ms), whole = ms(config->request_timeout_ms);
-    if (connection->gone && now - connection->since_ns >= ms(GONE_MS)) {
-        connection_cut(connection, NULL); /* the library does not look again when a request and the end came as one */
-        return;
-    }
     if (now < connection->look_ns)
         return;
     connection->look_ns = now + connection_look_every_ns(config);
@@ -415,7 +411,11 @@ void connection_judge(struct connection *connection, const struct config *config
         judge_draining(connection, mode, now);
     if (connection->cut || connection->phase == PHASE_WORKING)
         return;
-    if (connection->phase == PHASE_WAITING)
+    /* The library does not look again when bytes and the end came as one. */
+    const bool receiving = connection->phase == PHASE_WAITING || connection->phase == PHASE_READING;
+    if (receiving && connection->gone && now - connection->since_ns >= ms(GONE_MS))
+        connection_cut(connection, NULL);
+    else if (connection->phase == PHASE_WAITING)
         judge_waiting(connection, config, now);
     else if (connection->phase == PHASE_READING)
         judge_reading(connection, config, now);

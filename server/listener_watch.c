@@ -15,8 +15,9 @@
 #include "server/listener_parts.h"
 #include "server/log.h"
 
-/* Newcomers taken at a time; pause after running out of descriptors; how often a lingerer is read. */
-enum { ACCEPTS_AT_ONCE = 64, ACCEPT_PAUSE_MS = 50, LINGER_PAUSE_MS = 5, EVENTS_MAX = 128 };
+/* Newcomers taken at a time; pause after running out of descriptors; how often a lingerer is read, and how often connections are
+ * looked at while some are there whose callers have gone. */
+enum { ACCEPTS_AT_ONCE = 64, ACCEPT_PAUSE_MS = 50, LINGER_PAUSE_MS = 5, EVENTS_MAX = 128, LEAVING_PAUSE_MS = 20 };
 
 /* What an event is about: a connection, by descriptor and generation; a door or the wake-up, by generation 0. */
 static uint64_t event_tag(int descriptor, uint32_t generation)
@@ -115,8 +116,10 @@ static void hear(struct listener *listener, int descriptor, uint32_t generation)
     pthread_mutex_unlock(&listener->lock);
 }
 
-static void judge_all(struct listener *listener, uint64_t now)
+/* Whether there are connections whose callers have gone. */
+static bool judge_all(struct listener *listener, uint64_t now)
 {
+    bool any_gone = false;
     const struct config *config = atomic_load_explicit(&listener->daemon->config, memory_order_acquire);
     const enum listener_mode mode = (enum listener_mode)atomic_load(&listener->mode);
 
@@ -127,9 +130,11 @@ static void judge_all(struct listener *listener, uint64_t now)
             continue;
         pthread_mutex_lock(&connection->lock);
         connection_judge(connection, config, mode, now);
+        any_gone = any_gone || (connection->gone && !connection->cut);
         pthread_mutex_unlock(&connection->lock);
     }
     pthread_mutex_unlock(&listener->lock);
+    return any_gone;
 }
 
 /* Whether the caller has still not closed its side; what it sends is thrown away. */
@@ -175,7 +180,8 @@ static bool has_connections(struct listener *listener)
     return any;
 }
 
-static void handle_event(struct listener *listener, const struct epoll_event *event, uint64_t *paused_until)
+static void handle_event(struct listener *listener, const struct epoll_event *event, uint64_t *paused_until,
+                         bool *leaving)
 {
     const int descriptor = (int)(uint32_t)event->data.u64;
     const uint32_t generation = (uint32_t)(event->data.u64 >> 32);
@@ -183,6 +189,7 @@ static void handle_event(struct listener *listener, const struct epoll_event *ev
 
     if (generation != 0) {
         hear(listener, descriptor, generation);
+        *leaving = true;
     } else if (descriptor == listener->wake) {
         if (read(listener->wake, &drained, sizeof drained) < 0)
             return;
@@ -198,12 +205,14 @@ static void *watch_run(void *context)
     struct listener *listener = context;
     struct epoll_event events[EVENTS_MAX];
     uint64_t paused_until = 0, judged_ns = 0;
-    bool lingering = false;
+    bool lingering = false, leaving = false;
 
     pthread_setname_np(pthread_self(), "watch");
     for (enum listener_mode mode; (mode = (enum listener_mode)atomic_load(&listener->mode)) != LISTENER_STOPPING;) {
         const struct config *config = atomic_load_explicit(&listener->daemon->config, memory_order_acquire);
-        const uint64_t every = mode != LISTENER_OPEN ? 10 * 1000000 : connection_look_every_ns(config);
+        uint64_t every = mode != LISTENER_OPEN ? 10 * 1000000 : connection_look_every_ns(config);
+        if (leaving && every > LEAVING_PAUSE_MS * 1000000)
+            every = LEAVING_PAUSE_MS * 1000000;
         int pause = has_connections(listener) ? (int)(every / 1000000) : -1;
         if (lingering)
             pause = LINGER_PAUSE_MS;
@@ -211,7 +220,7 @@ static void *watch_run(void *context)
             pause = ACCEPT_PAUSE_MS;
         const int count = epoll_wait(listener->epoll, events, EVENTS_MAX, pause);
         for (int i = 0; i < count; i++)
-            handle_event(listener, &events[i], &paused_until);
+            handle_event(listener, &events[i], &paused_until, &leaving);
 
         const uint64_t now = clock_now_ns();
         mode = (enum listener_mode)atomic_load(&listener->mode);
@@ -224,7 +233,7 @@ static void *watch_run(void *context)
         }
         if (now - judged_ns >= every || mode != LISTENER_OPEN) {
             judged_ns = now;
-            judge_all(listener, now);
+            leaving = judge_all(listener, now);
         }
         lingering = linger_all(listener, now, false);
         atomic_fetch_add_explicit(&listener->rounds, 1, memory_order_relaxed);

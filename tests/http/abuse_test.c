@@ -354,6 +354,36 @@ static void half_closed_callers_are_let_go(void **state)
     check_number("half closed", "exit status", child_stop(victim), 0);
 }
 
+/* A hang-up that comes right behind its bytes, which the library reads and then does not look again. */
+static void hang_ups_right_behind_their_bytes(void **state)
+{
+    (void)state;
+    enum { COUNT = 40, VALUES = 60000 };
+    victim = child_start(NULL, NULL, NULL);
+    char *body = text_room(2 * VALUES + 64), *at = body + sprintf(body, "{\"kernel\":[1,2,3],\"input\":[1");
+    for (int i = 1; i < VALUES; i++)
+        at = stpcpy(at, ",1");
+    strcpy(at, "]}");
+    const char *request = post_of("/v1/convolve", body);
+    const size_t whole = strlen(request);
+    http_get(victim, "/healthz");
+    const struct held before = held_by(victim);
+    for (int round = 0; round < 2; round++) { /* in the body; behind it */
+        for (size_t i = 0; i < COUNT; i++) {
+            const int fd = raw_open(victim);
+            raw_send(fd, request, round == 0 ? whole * (i + 1) / (COUNT + 1) : whole);
+            close(fd);
+        }
+        const double start = now_ms();
+        while (held_by(victim).descriptors > before.descriptors && now_ms() < start + 5000 * slowness())
+            usleep(2000);
+        if (now_ms() - start > 250 * slowness())
+            complain(round == 0 ? "in the body" : "behind the body", "%ld connections were held for %.0f ms",
+                     held_by(victim).descriptors - before.descriptors, now_ms() - start);
+    }
+    check_number("hang-ups", "exit status", child_stop(victim), 0);
+}
+
 int main(void)
 {
     struct rlimit limit; /* for thousands of connections on both sides */
@@ -361,8 +391,13 @@ int main(void)
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     const struct CMUnitTest tests[] = {
-        HTTP_TEST(all_kinds_at_once), HTTP_TEST(the_log_keeps_its_lines), HTTP_TEST(what_the_library_hides),
-        HTTP_TEST(far_too_large),     HTTP_TEST(limits_per_address),      HTTP_TEST(half_closed_callers_are_let_go),
+        HTTP_TEST(all_kinds_at_once),
+        HTTP_TEST(the_log_keeps_its_lines),
+        HTTP_TEST(what_the_library_hides),
+        HTTP_TEST(far_too_large),
+        HTTP_TEST(limits_per_address),
+        HTTP_TEST(half_closed_callers_are_let_go),
+        HTTP_TEST(hang_ups_right_behind_their_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

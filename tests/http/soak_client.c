@@ -43,7 +43,7 @@ static bool is_open(const struct soak_client *client)
 
 static bool open_connection(struct soak_client *client)
 {
-    const struct timeval patience = {.tv_sec = (time_t)(30 * slowness())};
+    const struct timeval patience = {.tv_sec = (time_t)(120 * slowness())};
     const char *reason;
     client->count = 0;
     if (client->speaks_tls) {

@@ -395,12 +395,12 @@ static void start_daemons(struct soaked soaked[2], const struct files *files, bo
 {
     const char *level = is_long ? "warning" : "info";
     soaked[0].child = child_start(LIST("--api-keys-file", files->keys, "--queue-depth", "16", "--log-format", "json",
-                                       "--log-level", level, "--idle-timeout-ms", "5000"),
+                                       "--log-level", level, "--idle-timeout-ms", "60000"),
                                   NULL, NULL);
-    soaked[1].child =
-        child_start(LIST("--api-keys-file", files->keys, "--queue-depth", "16", "--log-level", level,
-                         "--idle-timeout-ms", "5000", "--tls-certificate", files->certificate, "--tls-key", files->key),
-                    NULL, NULL);
+    soaked[1].child = child_start(LIST("--api-keys-file", files->keys, "--queue-depth", "16", "--log-level", level,
+                                       "--idle-timeout-ms", "60000", "--tls-certificate", files->certificate,
+                                       "--tls-key", files->key),
+                                  NULL, NULL);
     for (int i = 0; i < 2; i++)
         soaked[i].fresh = held_by(soaked[i].child);
 }

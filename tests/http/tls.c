@@ -85,7 +85,7 @@ void credentials_write(const struct credentials *credentials, const char *certif
 struct tls_client *tls_open(const struct child *child, const char *priorities, const char **reason)
 {
     struct tls_client *client = calloc(1, sizeof *client);
-    const struct timeval patience = {.tv_sec = (time_t)(10 * slowness())};
+    const struct timeval patience = {.tv_sec = (time_t)(120 * slowness())};
     const char *position = "";
     int result;
 
@@ -103,7 +103,7 @@ struct tls_client *tls_open(const struct child *child, const char *priorities, c
         fail_msg("GnuTLS does not understand %s", position);
     gnutls_credentials_set(client->session, GNUTLS_CRD_CERTIFICATE, client->credentials);
     gnutls_transport_set_int(client->session, client->descriptor);
-    gnutls_handshake_set_timeout(client->session, (unsigned)(10000 * slowness()));
+    gnutls_handshake_set_timeout(client->session, (unsigned)(60000 * slowness()));
     do
         result = gnutls_handshake(client->session);
     while (result < 0 && !gnutls_error_is_fatal(result));
@@ -154,7 +154,7 @@ bool tls_send(struct tls_client *client, const char *bytes, size_t count)
 
 ssize_t tls_receive(struct tls_client *client, char *bytes, size_t room)
 {
-    const double until = now_ms() + 10000 * slowness();
+    const double until = now_ms() + 120000 * slowness();
     ssize_t got;
     do
         got = gnutls_record_recv(client->session, bytes, room);

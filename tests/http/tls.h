@@ -21,7 +21,7 @@ unsigned tls_serial(const struct tls_client *client); /* of the certificate that
 /* Sends a request and reads one answer by its Content-Length; status 0: none came. */
 struct answer tls_exchange_text(struct tls_client *client, const char *request);
 bool tls_send(struct tls_client *client, const char *bytes, size_t count);
-/* What has come; 0 or less: closed, or nothing came for 10 s (scaled by slowness). */
+/* What has come; 0 or less: closed, or nothing came for 120 s (scaled by slowness). */
 ssize_t tls_receive(struct tls_client *client, char *bytes, size_t room);
 void tls_close(struct tls_client *client); /* NULL is fine */
 
