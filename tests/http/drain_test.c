@@ -48,13 +48,13 @@ static void drain_loses_nothing(void **state)
     (void)state;
     enum { CALLERS = 12 };
     int fds[CALLERS];
-    daemon_loaded = child_start(LIST("--threads", "2"), NULL, NULL);
-    const char *request = slow_request(daemon_loaded, 150, "");
+    daemon_loaded = child_start(LIST("--threads", "2", "--drain-timeout-ms", "300000"), NULL, NULL);
+    const char *request = slow_request(daemon_loaded, 60, "");
     for (int i = 0; i < CALLERS; i++) {
         fds[i] = raw_open(daemon_loaded);
         raw_send_text(fds[i], request);
     }
-    usleep((useconds_t)(300 * 1000 * slowness())); /* all are received, few are answered */
+    usleep((useconds_t)(150 * 1000 * slowness())); /* all are received, few are answered */
     kill(daemon_loaded->pid, SIGTERM);
     for (int i = 0; i < CALLERS; i++) {
         struct answer answer = raw_read_answer(fds[i], false);
