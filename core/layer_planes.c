@@ -214,13 +214,13 @@ static void copy_channel(const struct convolve_plan *plan, struct simd_facts *fa
         memset(rows, 0, y->inside * row_bytes);
         memset(rows + y->end * row_bytes, 0, (y->cells - y->end) * row_bytes);
     }
-    if (y->inside == y->end || x->inside == x->end)
-        return;
     unsigned char *const row = copy + (planes->origin + y->inside * planes->row) * bytes;
     for (size_t i = 0; planes->strips > 1 && i < y->end - y->inside; i++) {
         put_zeros(state, row + i * row_bytes, 0, x->inside);
         put_zeros(state, row + i * row_bytes, x->end, x->cells);
     }
+    if (y->inside == y->end || x->inside == x->end)
+        return;
     unsigned char *const out = row + cell_offset(planes, x->inside) * bytes,
                          *const odd = planes->slot ? row + cell_offset(planes, x->inside + 1) * bytes : NULL;
     from += ((size_t)(y->start + (int64_t)y->inside) * pitch + (size_t)(x->start + (int64_t)x->inside)) * bytes;
