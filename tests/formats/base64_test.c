@@ -10,6 +10,7 @@
 
 #include "core/convolve.h"
 #include "server/formats/base64.h"
+#include "tests/formats/every_set.h"
 
 /* The length of what `text` decodes to in pieces that end at the two cuts; -1 where it is refused. */
 static ptrdiff_t decode_cut(const char *text, size_t first, size_t second, unsigned char *out)
@@ -157,10 +158,5 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_lengths),
     };
-    static const char *const instruction_sets[] = {"scalar", "avx2", "avx512", "neon"};
-    int failed = 0;
-    for (size_t i = 0; i < sizeof instruction_sets / sizeof *instruction_sets; i++)
-        if (convolve_simd_select(instruction_sets[i]))
-            failed += cmocka_run_group_tests_name(instruction_sets[i], tests, NULL, NULL);
-    return failed;
+    return RUN_ON_EVERY_SET(tests);
 }

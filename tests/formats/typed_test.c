@@ -12,6 +12,7 @@
 
 #include "core/convolve.h"
 #include "server/formats/json_typed.h"
+#include "tests/formats/every_set.h"
 
 enum { COUNT_MAX = 65536 };
 
@@ -304,10 +305,5 @@ int main(void)
         cmocka_unit_test(edges),
         cmocka_unit_test(results),
     };
-    static const char *const instruction_sets[] = {"scalar", "avx2", "avx512", "neon"};
-    int failed = 0;
-    for (size_t i = 0; i < sizeof instruction_sets / sizeof *instruction_sets; i++)
-        if (convolve_simd_select(instruction_sets[i]))
-            failed += cmocka_run_group_tests_name(instruction_sets[i], tests, NULL, NULL);
-    return failed;
+    return RUN_ON_EVERY_SET(tests);
 }
