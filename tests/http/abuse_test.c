@@ -5,9 +5,12 @@
  * Where each pitfall of libmicrohttpd 0.9.75 and cJSON 1.7.15 is held to. Framing, duplicate and folded headers, NUL, its own error
  * pages, 8 to 32 KiB of headers, CONNECT, absolute form, pipelines (1 to 5, 12, 13): raw_test framing_faults, no_request_at_all,
  * what_the_library_hides here, eight_kib_of_headers_suffice, old_clients, a_pipeline_of_a_hundred; limits_test paths_and_methods. An answer in the
- * middle of a body (6): limits_test bodies, far_too_large here. One timeout, of silence (7): life_test silence_and_dripping.
- * Suspended connections (8): phases_test hang_ups, life_test drain_has_an_end. Limits of connections (9): life_test
- * connections_beyond_the_limit, limits_per_address here. Descriptors (10): faults_test descriptors_run_out. TLS (11): tls_test. What
+ * middle of a body (6): limits_test bodies, far_too_large here. One timeout, of silence (7): life_test silence_and_dripping,
+ * silence_within_the_limits.
+ * Suspended connections (8): phases_test hang_ups, life_test drain_has_an_end,
+ * hang_ups_right_behind_their_bytes here. Limits of connections (9): life_test
+ * connections_beyond_the_limit, limits_per_address here. Descriptors (10): faults_test descriptors_run_out,
+ * silent_callers_take_all_descriptors, drain_test drain_answers_the_backlog. TLS (11): tls_test. What
  * cJSON would accept, infinities, NUL and case in names, depth, locale: syntax_test, members_test, errors_test, the tests of
  * tests/formats, faults_test locales. */
 #include "tests/http/beside.h"
