@@ -101,7 +101,7 @@ static void *slow_readers(void *unused)
 
 static void *idle_ones(void *unused)
 {
-    enum { COUNT_MAX = 4000 };
+    enum { COUNT_MAX = 2500 };
     static int fds[COUNT_MAX];
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);

@@ -364,6 +364,25 @@ static void silence_within_the_limits(void **state)
     check_number("silence", "exit status", child_stop(child), 0);
 }
 
+/* Where the daemon is late itself, who has sent his request in time is not told that he was silent. */
+static void the_silence_of_the_daemon(void **state)
+{
+    (void)state;
+    const int idle_ms = (int)(300 * slowness());
+    struct child *child = child_start(LIST("--idle-timeout-ms", textf("%d", idle_ms)), NULL, NULL);
+    for (int i = 0; i < 4; i++) {
+        const int fd = raw_open(child);
+        usleep(20000); /* accepted */
+        kill(child->pid, SIGSTOP);
+        raw_send_text(fd, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+        usleep((useconds_t)idle_ms * 1500);
+        kill(child->pid, SIGCONT);
+        check_number("late by itself", "status", raw_read_answer(fd, false).status, 200);
+        close(fd);
+    }
+    check_number("late by itself", "exit status", child_stop(child), 0);
+}
+
 /* An answer that its caller keeps taking, however slowly, is never cut; one of which nothing is taken is given up. */
 static void answers_and_those_who_take_them(void **state)
 {
@@ -446,6 +465,7 @@ int main(void)
         HTTP_TEST(connections_beyond_the_limit),
         HTTP_TEST(silence_and_dripping),
         HTTP_TEST(silence_within_the_limits),
+        HTTP_TEST(the_silence_of_the_daemon),
         HTTP_TEST(answers_and_those_who_take_them),
         HTTP_TEST(rate_limits),
     };
