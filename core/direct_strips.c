@@ -53,7 +53,7 @@ static void copy_ends(const struct direct_unit *u, unsigned char *copies, size_t
     const bool constant = u->plan->spec.boundary == CONVOLVE_CONSTANT && span.inside < span.end;
     const ptrdiff_t from = (ptrdiff_t)start * (ptrdiff_t)bytes;
     unsigned char fill[FILL_BYTES_MAX];
-    direct_fill_constant(u, fill, sizeof fill / bytes);
+    direct_fill_constant(u, fill, least(most(inside, all - end), sizeof fill) / bytes);
     for (size_t i = 0; i < total; i++, copies += pitch * bytes) {
         if (!u->bases[i])
             direct_fill_constant(u, copies, cells);
@@ -63,8 +63,7 @@ static void copy_ends(const struct direct_unit *u, unsigned char *copies, size_t
             copy_few(copies + end, fill, all - end, bytes);
         } else
             direct_fill_span(u, copies, u->bases[i], &span);
-        for (size_t byte = all; byte < pitch * bytes; byte += bytes)
-            memset(copies + byte, 0, bytes == 4 ? 4 : 8);
+        memset(copies + all, 0, pitch * bytes - all);
     }
 }
 
