@@ -5,7 +5,6 @@
 
 #include "core/layout_math.h"
 #include "core/plan.h"
-#include "core/simd/routines.h"
 
 enum {
     TILE_MULTIPLY_ADDS = 6000000, /* some tenths of a millisecond with vectors of float32 */
@@ -238,53 +237,6 @@ static bool size_edges(struct direct_layout *layout)
            !__builtin_mul_overflow(layout->edge_table_rows, layout->pass_planes, &layout->edge_table_rows);
 }
 
-/* Strips are made of rows in place under small kernels that have no holes. */
-static void find_strips(struct direct_layout *layout)
-{
-    enum { ROW_TAPS_MAX = 11, ROW_BYTES_MIN = 1024, STREAM_BYTES_MIN = 2 << 20 /* about what L2 caches hold */ };
-    const size_t granule = CONVOLVE_ALIGNMENT / layout->element_bytes;
-    layout->strips = layout->mode == DIRECT_IN_PLACE && layout->element != DIRECT_U64 && layout->cell == 1 &&
-                     layout->dilation == 1 && layout->shared >= 0 && layout->row_step == 1 && layout->row_unit == 1 &&
-                     layout->row_apart == 1 && layout->row_taps > 1 && layout->row_taps <= ROW_TAPS_MAX &&
-                     layout->taps <= SIMD_STRIP_TAPS_MAX && (layout->row_taps > 3 || layout->taps == 3) &&
-                     layout->unit_rows <= SIMD_STRIP_ROWS_MAX && layout->pass_taps == layout->taps &&
-                     layout->pass_rows == layout->row_taps && layout->pass_planes == layout->planes;
-    layout->strip_reach = divide_up(layout->taps - 1, granule) * granule;
-    const size_t after = most(layout->cells_out + layout->taps - 1, layout->cells_in + layout->before) -
-                         layout->cells_in - layout->before;
-    layout->strip_copies =
-        (divide_up(layout->before, granule) + divide_up(after, granule) + 3) * granule + 2 * layout->strip_reach;
-    layout->streams =
-        layout->shared_output >= STREAM_BYTES_MIN / layout->element_bytes / layout->loop_count / layout->cells_out;
-    /* Of few cells most are ends; few taps wait for memory, which strips keep busy only where they can stream. */
-    layout->strips = layout->strips && layout->planes == 1 &&
-                     layout->cells_out * layout->element_bytes >= ROW_BYTES_MIN &&
-                     (layout->row_taps > 3 || !layout->streams || layout->cells_out % granule == 0);
-    /* Each row of the input is some unit's own, and its own cells are all of it. */
-    layout->looks_beside = layout->strips && layout->input_groups == 1 && layout->kernel_groups == 1 &&
-                           layout->cells_out + layout->taps - 1 >= layout->cells_in + layout->before;
-    for (unsigned i = 0; i < layout->outer_count; i++) {
-        const struct direct_axis *axis = &layout->outer[i];
-        const size_t own = (int)i == layout->shared ? axis->taps - 1 : 0;
-        layout->looks_beside = layout->looks_beside && axis->stride == 1 && axis->before < axis->taps &&
-                               axis->output + own >= axis->input + ((int)i == layout->shared ? axis->before : 0);
-    }
-}
-
-struct direct_ends direct_find_ends(const struct direct_layout *layout, size_t cell_first, size_t cells)
-{
-    const size_t granule = CONVOLVE_ALIGNMENT / layout->element_bytes, whole = divide_up(cells, granule) * granule;
-    const size_t beyond = cell_first + layout->taps - 1; /* the last cell that the first output reads */
-    const size_t before = layout->before > cell_first ? layout->before - cell_first : 0;
-    const size_t inside = layout->cells_in + layout->before > beyond ? layout->cells_in + layout->before - beyond : 0;
-    struct direct_ends ends = {.left_end = divide_up(before, granule) * granule};
-    ends.right_begin = least(least(inside, cells) / granule * granule, whole - granule);
-    if (ends.right_begin < ends.left_end)
-        ends.left_end = ends.right_begin = whole;
-    ends.right = whole - ends.right_begin;
-    return ends;
-}
-
 bool direct_unit_counts(const struct direct_layout *layout, struct direct_scratch_counts *counts)
 {
     const bool phases = layout->mode == DIRECT_PHASES;
@@ -358,7 +310,7 @@ static bool size_unit(struct direct_layout *layout)
 {
     if (!size_copies(layout) || !size_table(layout) || !size_edges(layout))
         return false;
-    find_strips(layout);
+    direct_find_strips(layout);
     return true;
 }
 

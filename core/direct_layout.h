@@ -72,6 +72,10 @@ bool direct_layout_derive(struct direct_layout *layout, const struct convolve_sp
 /* The tap of slot `slot` of a copied row, relative to the first: its place in steps of the input. */
 size_t direct_slot_start(const struct direct_layout *layout, size_t slot);
 
+/* direct_strips.c: whether strips can be made of the layout, which is whole but for what tells of them: of rows in place under small
+ * kernels that have no holes. */
+void direct_find_strips(struct direct_layout *layout);
+
 /* Of a strip's outputs those before left_end, and the last `right` ones, from right_begin on, have their input copied.
  * All are multiples of 64 bytes, the last reaching beyond the cells. */
 struct direct_ends {
