@@ -318,11 +318,14 @@ uint64_t connection_look_every_ns(const struct config *config)
     return ms(shorter / 16 < 10 ? 10 : shorter / 16 > 250 ? 250 : shorter / 16);
 }
 
-/* Whether bytes have come that the library has not read yet: then the silence is ours. */
-static bool has_unread(const struct connection *connection)
+/* Whether nothing has come for too long at two looks in turn. Where the daemon itself was late, what came in time may be unread,
+ * or just being read, and at the next look it is something else. */
+static bool is_silent(struct connection *connection, bool nothing_has_come)
 {
     char byte;
-    return recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+    const bool before = connection->silent;
+    connection->silent = nothing_has_come && recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1;
+    return before && connection->silent;
 }
 
 static void judge_waiting(struct connection *connection, const struct config *config, uint64_t now)
@@ -340,7 +343,7 @@ static void judge_waiting(struct connection *connection, const struct config *co
     if (connection->began_ns != 0) {
         if (now - connection->began_ns >= whole)
             cut_with(connection, "request-timeout", "the headers have not arrived within request_timeout_ms");
-        else if (now > traffic.received_ns + idle && !has_unread(connection))
+        else if (is_silent(connection, now > traffic.received_ns + idle))
             cut_with(connection, "request-timeout", "nothing has come for idle_timeout_ms");
     } else if (!connection->is_tcp) {
         if (now - connection->since_ns >= idle + whole) /* silence would have ended it before: bytes are dripping in */
@@ -368,7 +371,7 @@ static void judge_reading(struct connection *connection, const struct config *co
         const struct traffic traffic = ask_traffic(connection, now);
         if (traffic.received_ns > connection->since_ns)
             connection->since_ns = traffic.received_ns;
-        if (now - connection->since_ns >= idle && !has_unread(connection))
+        if (is_silent(connection, now - connection->since_ns >= idle))
             cut_with(connection, "request-timeout", "nothing has come for idle_timeout_ms");
     }
 }

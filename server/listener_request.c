@@ -108,6 +108,7 @@ static void *request_begins(void *context, const char *target, struct MHD_Connec
     if (connection->began_ns == 0)
         connection->began_ns = now;
     connection->since_ns = now;
+    connection->silent = false;
     connection->id[0] = '\0';
     exchange->request.began_ns = connection->began_ns;
     exchange->request.lap_ns = now;
