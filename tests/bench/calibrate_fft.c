@@ -4,20 +4,14 @@
  * else. */
 #include "core/fft.h"
 #include "core/fft_cost.h"
+#include "tests/bench/thread_time.h"
+#include "tests/core/fft_fill.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { LENGTH_MAX = 4096, COLUMNS = 64, REPETITIONS = 25 };
-
-static double now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* waiting for a core does not count */
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static void *allocate(size_t bytes)
 {
@@ -26,20 +20,6 @@ static void *allocate(size_t bytes)
         exit(1);
     memset(memory, 0, bytes);
     return memory;
-}
-
-static void fill_f64(struct simd_fft *fft, size_t length, double *turns)
-{
-    fft_fill(fft, length, turns);
-}
-
-static void fill_f32(struct simd_fft *fft, size_t length, float *turns)
-{
-    struct simd_fft twice;
-    double *const wide = allocate((fft_turns_count(length) + 1) * sizeof *wide);
-    fft_fill(&twice, length, wide);
-    fft_narrow(fft, &twice, turns);
-    free(wide);
 }
 
 static double least(double a, double b)
@@ -52,11 +32,11 @@ static double least(double a, double b)
     do {                                                                                                               \
         result = 1e30;                                                                                                 \
         for (int repetition = 0; repetition < REPETITIONS; repetition++) {                                             \
-            const double begin = now_ns();                                                                             \
+            const double begin = thread_seconds();                                                                     \
             for (size_t turn = 0; turn < (count); turn++) {                                                            \
                 statement;                                                                                             \
             }                                                                                                          \
-            result = least(result, (now_ns() - begin) / (double)(count));                                              \
+            result = least(result, (thread_seconds() - begin) * 1e9 / (double)(count));                                \
         }                                                                                                              \
     } while (0)
 

@@ -2,6 +2,7 @@
 /* The transforms of every length 2^a 3^b 5^c to 2000, both types, on every instruction set this CPU has, against the
  * definition in long double, within the bound that fft.c proves; and the routines around them against plain loops. */
 #include "core/fft.h"
+#include "tests/core/fft_fill.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -92,21 +93,6 @@ static void transform_plainly(size_t length)
     }
 DEFINE_FILTER(float, f32)
 DEFINE_FILTER(double, f64)
-
-static void fill_f64(struct simd_fft *fft, size_t length, double *turns)
-{
-    fft_fill(fft, length, turns);
-}
-
-/* The table in double is needed no longer than it takes to narrow it. */
-static void fill_f32(struct simd_fft *fft, size_t length, float *turns)
-{
-    struct simd_fft twice;
-    double *const wide = allocate((fft_turns_count(length) + 1) * sizeof *wide);
-    fft_fill(&twice, length, wide);
-    fft_narrow(fft, &twice, turns);
-    free(wide);
-}
 
 /* Transforms COLUMNS multiples of the signal, looks at each output, and goes back. */
 #define DEFINE_CHECK(type, bits, roundoff)                                                                             \
