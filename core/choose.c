@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What `auto` does: each method estimates what it would take, and the least wins. Where `max_error` is given only the bounds
- * count: which values will come is not known yet, and direct has the least bound for the worst of them (separable's is
- * compared with it once the kernel's values are known). int64 has no transforms. */
+/* What `auto` does: each method estimates what it would take, and the least wins. `max_error` changes the choice only where input
+ * and kernel have changed places: transforms then keep it by summing what they must (see fft_promises.c), and separable's
+ * bound is compared with direct's once the kernel's values are known. int64 has no transforms. */
 #include "core/choose.h"
 
 #include "core/cost_model.h"
@@ -32,7 +32,8 @@ static enum convolve_method cheapest(const struct convolve_spec *slice, const st
     static const enum convolve_method transforms[] = {CONVOLVE_FFT, CONVOLVE_OVERLAP_ADD};
     enum convolve_method best = CONVOLVE_DIRECT;
     *ns = direct_estimate_ns(slice, geometry);
-    if (slice->dtype == CONVOLVE_INT64 || slice->max_error_given || *ns <= transform_least_ns(slice, geometry))
+    if (slice->dtype == CONVOLVE_INT64 || (slice->max_error_given && geometry->exchanged) ||
+        *ns <= transform_least_ns(slice, geometry))
         return best; /* without an estimate of transforms, which takes a search */
     for (unsigned i = 0; i < sizeof transforms / sizeof transforms[0]; i++) {
         const double other = transform_estimate_ns(slice, geometry, transforms[i]);

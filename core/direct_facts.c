@@ -256,7 +256,7 @@ static bool may_overflow(const struct convolve_plan *plan, const struct direct_f
     return !(product * exp(growth) < most / 4);
 }
 
-static double bound_of(const struct convolve_plan *plan, double largest, double sum)
+double direct_chain_bound(const struct convolve_plan *plan, double largest, double sum)
 {
     const struct direct_state *state = direct_state(plan);
     const double n = (double)plan->geometry.tap_count * state->layout.parts, u = state->unit_roundoff;
@@ -266,6 +266,23 @@ static double bound_of(const struct convolve_plan *plan, double largest, double 
     const double part = (by_products < by_range ? by_products : by_range) * SLACK;
     const double bound = state->layout.parts == 2 ? part * 1.4142135623730952 : part;
     return bound < DBL_MAX ? bound : DBL_MAX;
+}
+
+/* Sums of doubles that are not negative, none of them off by more than n*2^-53. */
+double direct_sum_above(const struct convolve_plan *plan, double sum)
+{
+    return sum * (1 + (double)plan->geometry.tap_count * 0x1p-51);
+}
+
+double direct_kernel_sum(const struct convolve_plan *plan, const struct convolve_run *run, size_t kernel_slice)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    const struct direct_facts *facts =
+        direct_scratch_parts(layout, run->scratch).kernel_facts + kernel_slice * layout->kernel_chunks;
+    double sum = facts[0].largest;
+    for (size_t i = 1; i < layout->kernel_chunks; i++)
+        sum += facts[i].largest;
+    return direct_sum_above(plan, sum);
 }
 
 enum verdict { VERDICT_EXACT, VERDICT_CHECK, VERDICT_BOUND };
@@ -281,13 +298,12 @@ static enum verdict judge(const struct convolve_plan *plan, const struct direct_
     if (state->layout.element == DIRECT_U64)
         return kernel->integer < UINT64_MAX && (wide)input->integer * kernel->integer <= INT64_MAX ? VERDICT_EXACT
                                                                                                    : VERDICT_CHECK;
-    /* Sums of doubles that are not negative, none of them off by more than n*2^-53. */
-    const double sum = kernel->largest * (1 + (double)plan->geometry.tap_count * 0x1p-51);
+    const double sum = direct_sum_above(plan, kernel->largest);
     const bool integral = !input->fractional && !kernel->fractional && !input->nonfinite && !kernel->nonfinite;
     if (integral && (input->largest == 0 || input->largest * sum < state->exact_below))
         return VERDICT_EXACT;
-    *bound =
-        state->bound ? state->bound(state->maker, kernel_slice, input->largest) : bound_of(plan, input->largest, sum);
+    *bound = state->bound ? state->bound(state->maker, kernel_slice, input->largest)
+                          : direct_chain_bound(plan, input->largest, sum);
     return integral ? VERDICT_CHECK : VERDICT_BOUND;
 }
 

@@ -88,6 +88,12 @@ bool direct_makes(const struct convolve_plan *plan, size_t index);
 /* Joins the chunks' facts, notes the bounds that follow from them, and whether outputs are to be checked one by one. */
 void direct_conclude(const struct convolve_plan *plan, const struct convolve_run *run);
 
+/* The bound of direct's chains over values up to `largest`, weights whose absolute values add up to `sum`. That sum is at most
+ * direct_sum_above what was added up in double; of a slice of the kernel that is packed, direct_kernel_sum. */
+double direct_chain_bound(const struct convolve_plan *plan, double largest, double sum);
+double direct_sum_above(const struct convolve_plan *plan, double sum);
+double direct_kernel_sum(const struct convolve_plan *plan, const struct convolve_run *run, size_t kernel_slice);
+
 /* The bound that the facts alone give (see convolve_predict). */
 double direct_predict(const struct convolve_plan *plan, const struct convolve_run *run);
 

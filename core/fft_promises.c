@@ -17,7 +17,10 @@
  * Integers. If that is below 1/4 in double, rounding to the nearest integer gives the exact one. Where it is not and the
  * products might still add up to less than 2^53 (2^24), the outputs are summed as they are defined. So are those of a job
  * that holds a NaN or an infinity: it then reaches no more than it should, and turns into what it should. And so are those
- * whose sums may leave the range of the type. */
+ * whose sums may leave the range of the type.
+ *
+ * `max_error` under auto: a job whose transform might not keep it (whatever its spectrum, for that is not always known yet) is
+ * summed where sums surely do. So auto keeps what direct would: a job's largest value is none larger than its slice's. */
 #include "core/fft_state.h"
 
 #include <float.h>
@@ -48,13 +51,24 @@ static double transform_bound(const struct fft_state *state, bool single, double
            0x1p-80 * products;
 }
 
-/* Of a chain of fused multiply-adds (see direct_facts.c). */
-static double chain_bound(const struct fft_layout *layout, double largest, double sum)
+static double least_denormal(const struct fft_layout *layout)
 {
-    const double n = (double)layout->tap_count * layout->parts, u = layout->single ? 0x1p-24 : 0x1p-53;
-    const double tiny = layout->single ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
-    const double bound = (expm1(n * u) * (largest * sum) + n * tiny * exp(n * u)) * (layout->complex ? 1.4143 : 1);
-    return bound < DBL_MAX ? bound : DBL_MAX;
+    return layout->single ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
+}
+
+/* Whatever the spectrum is. */
+static double transform_bound_most(const struct fft_state *state, double largest, double sum)
+{
+    return transform_bound(state, state->layout.single, largest, sum, sum) + 2 * least_denormal(&state->layout);
+}
+
+/* Of the outputs that are summed as they are defined. */
+static double chain_bound(const struct fft_job *job)
+{
+    const struct convolve_plan *facts = &job->state->facts;
+    const double sum =
+        job->state->layout.exchanged ? job->taps->sum : direct_kernel_sum(facts, job->run, job->kernel_slice);
+    return direct_chain_bound(facts, largest_of(&job->judgement.facts), sum);
 }
 
 /* max|K|, measured. */
@@ -70,7 +84,6 @@ static double peak_of(const struct fft_job *job)
 void fft_note_transformed(struct fft_job *job, double largest)
 {
     const struct fft_layout *layout = &job->state->layout;
-    const double tiny = layout->single ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
     if (job->judgement.verdict == FFT_ROUND) {
         /* Exact in double; a float may have no room for it. */
         if (largest > exact_below(layout))
@@ -80,7 +93,8 @@ void fft_note_transformed(struct fft_job *job, double largest)
     const double input = largest_of(&job->judgement.facts);
     if (input == 0 || job->taps->sum == 0)
         return;
-    const double bound = transform_bound(job->state, layout->single, input, job->taps->sum, peak_of(job)) + 2 * tiny;
+    const double bound =
+        transform_bound(job->state, layout->single, input, job->taps->sum, peak_of(job)) + 2 * least_denormal(layout);
     direct_note_bound(fft_findings(job), bound < DBL_MAX ? bound : DBL_MAX);
 }
 
@@ -96,7 +110,8 @@ static double predict_slice(const void *context, size_t kernel_slice, double lar
 {
     const struct prediction *prediction = context;
     const struct fft_layout *layout = &prediction->state->layout;
-    const struct direct_layout *direct = &direct_state(&prediction->state->facts)->layout;
+    const struct convolve_plan *facts = &prediction->state->facts;
+    const struct direct_layout *direct = &direct_state(facts)->layout;
     const double count = (double)layout->tap_count * layout->parts;
     double sum = direct_scratch_parts(direct, prediction->run->scratch)
                      .kernel_facts[kernel_slice * direct->kernel_chunks]
@@ -106,10 +121,12 @@ static double predict_slice(const void *context, size_t kernel_slice, double lar
         sum = count * largest;
         largest = kernel;
     }
-    sum *= 1 + count * 0x1p-49;
-    const double bound = transform_bound(prediction->state, layout->single, largest, sum, sum) +
-                         2 * (layout->single ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN);
-    return fmin(fmax(bound, chain_bound(layout, largest, sum)), DBL_MAX);
+    const double chain_sum = layout->exchanged ? sum * (1 + count * 0x1p-49) : direct_sum_above(facts, sum);
+    const double bound = transform_bound_most(prediction->state, largest, sum * (1 + count * 0x1p-49));
+    const double chain = direct_chain_bound(facts, largest, chain_sum);
+    if (facts->keeps_max_error && chain <= facts->spec.max_error)
+        return fmin(fmax(bound, chain), facts->spec.max_error);
+    return fmin(fmax(bound, chain), DBL_MAX);
 }
 
 double fft_predict(const struct convolve_plan *plan, const struct convolve_run *run)
@@ -156,6 +173,13 @@ static enum fft_verdict judge_integers(const struct fft_job *job, double largest
     return FFT_DIRECT;
 }
 
+static bool is_safer_summed(const struct fft_job *job, double largest)
+{
+    const double max_error = job->plan->spec.max_error;
+    return job->plan->keeps_max_error && transform_bound_most(job->state, largest, job->taps->sum) > max_error &&
+           chain_bound(job) <= max_error;
+}
+
 void fft_judge(struct fft_job *job)
 {
     const struct fft_layout *layout = &job->state->layout;
@@ -173,6 +197,8 @@ void fft_judge(struct fft_job *job)
         judgement->verdict = FFT_DIRECT;
     else if (!facts->fractional && !taps->fractional)
         judgement->verdict = judge_integers(job, largest);
+    if (judgement->verdict == FFT_FLOAT && is_safer_summed(job, largest))
+        judgement->verdict = FFT_DIRECT;
     judgement->cut = !layout->complex && facts->least >= 0 && !taps->negative;
     judgement->zero_windows =
         (facts->zeros > 0 || layout->lonely) && facts->zeros + judgement->constant_zeros >= layout->tap_count;
@@ -292,8 +318,7 @@ void fft_emit_direct(struct fft_job *job, size_t first, size_t end)
 {
     const struct fft_layout *layout = &job->state->layout;
     const struct fft_axis *row = &layout->axis[layout->row];
-    const double bound = chain_bound(layout, largest_of(&job->judgement.facts), job->taps->sum),
-                 products = largest_of(&job->judgement.facts) * job->taps->sum;
+    const double bound = chain_bound(job), products = largest_of(&job->judgement.facts) * job->taps->sum;
     const bool integral = !job->judgement.facts.fractional && !job->taps->fractional;
     const bool check = integral && !(products < exact_below(layout));
     const size_t apart = row->class_pitch * row->output_pitch, stride = row->cell_stride;

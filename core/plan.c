@@ -73,7 +73,10 @@ bool plan_fail_uncountable(struct convolve_error *error)
 static bool prepare(struct convolve_draft *draft, const struct convolve_spec *spec, struct convolve_error *error)
 {
     struct convolve_plan *const plan = &draft->plan;
-    *plan = (struct convolve_plan){.spec = *spec};
+    *plan = (struct convolve_plan){
+        .spec = *spec,
+        .keeps_max_error = spec->method == CONVOLVE_AUTO && spec->max_error_given,
+    };
     draft->may_separate = false;
     if (!geometry_derive(&plan->geometry, spec, error))
         return false;

@@ -56,6 +56,7 @@ struct convolve_plan {
     struct convolve_spec spec;
     struct geometry geometry;
     struct plan_sizes sizes;
+    bool keeps_max_error; /* auto with max_error: whatever may keep it is to be tried */
     const bool
         *slices; /* of the kernel, row-major over its axes that are not convolved: those this plan makes; NULL: all */
     void

@@ -48,8 +48,11 @@ static const struct {
     {"as large as the image", {.input = SHAPE(500, 500), .kernel = SHAPE(500, 500)}, TRANSFORMS},
     {"63 x 63", {.input = SHAPE(1024, 1024), .kernel = SHAPE(63, 63)}, TRANSFORMS},
     {"integers have no transforms", {.dtype = CONVOLVE_INT64, .input = SHAPE(20000), .kernel = SHAPE(20000)}, SUMS},
-    {"max_error: the least bound",
+    {"max_error",
      {.input = SHAPE(500, 500), .kernel = SHAPE(500, 500), .max_error_given = true, .max_error = 1e-9},
+     TRANSFORMS},
+    {"max_error, exchanged",
+     {.input = SHAPE(200), .kernel = SHAPE(90000), .mode = CONVOLVE_VALID, .max_error_given = true, .max_error = 1e-9},
      SUMS},
     {"exchanged", {.input = SHAPE(3), .kernel = SHAPE(30), .mode = CONVOLVE_VALID}, SUMS},
 };
@@ -164,7 +167,7 @@ static const struct {
     {"an outer product of doubles", CONVOLVE_FLOAT64, true, false, CONVOLVE_SEPARABLE},
     {"an outer product of integers", CONVOLVE_INT64, true, false, CONVOLVE_SEPARABLE},
     {"no product", CONVOLVE_FLOAT32, false, false, CONVOLVE_AUTO},
-    {"no product of doubles, max_error", CONVOLVE_FLOAT64, false, true, CONVOLVE_DIRECT},
+    {"no product of doubles, max_error", CONVOLVE_FLOAT64, false, true, CONVOLVE_AUTO},
 };
 
 static void set_value(enum convolve_dtype dtype, void *tensor, size_t index, double value)
@@ -211,12 +214,90 @@ static void test_by_values(void **context)
     }
 }
 
+/* ---- By max_error ----------------------------------------------------------------------------------------------------- */
+
+enum { SIGNAL = 40000, TAPS = 3000, RESULT = SIGNAL + TAPS - 1 };
+
+struct tensors {
+    void *input, *kernel, *output, *other;
+};
+
+/* The bound, or -1 where max_error is refused. */
+static double bound_of(const struct convolve_spec *spec, const struct tensors *tensors, void *output)
+{
+    struct convolve_plan *plan;
+    struct convolve_outcome outcome;
+    struct convolve_error error;
+    assert_true(convolve_plan_create(&plan, spec, tensors->kernel, &error));
+    const bool kept = convolve_plan_execute(plan, tensors->input, tensors->kernel, output, &outcome, &error);
+    convolve_plan_destroy(plan);
+    if (!kept)
+        assert_string_equal(error.pointer, "/max_error");
+    return kept ? outcome.error_bound : -1;
+}
+
+/* Transforms where they surely keep it, with the bits they have anyway; what sums can keep is kept as well; below that, nothing.
+ * Of a slice of another size alike, whatever the slice beside it. */
+static void test_max_error(void **context)
+{
+    (void)context;
+    for (unsigned i = 0; i < 4; i++) {
+        const enum convolve_dtype dtype = i % 2 ? CONVOLVE_FLOAT32 : CONVOLVE_FLOAT64;
+        const size_t slices = i / 2 + 1, bytes = convolve_dtype_bytes(dtype);
+        struct convolve_spec spec = {.dtype = dtype, .input = SHAPE(SIGNAL), .kernel = SHAPE(TAPS)};
+        struct tensors tensors = {allocate_values(dtype, slices * SIGNAL), allocate_values(dtype, TAPS),
+                                  allocate_values(dtype, slices * RESULT), allocate_values(dtype, slices * RESULT)};
+        double bounds[2];
+        for (size_t j = 0; j < slices * SIGNAL; j++)
+            set_value(dtype, tensors.input, j, ((double)(j * j % 1013) / 1013 - 0.5) * (j < SIGNAL ? 1 : 1e-3));
+        for (size_t j = 0; j < TAPS; j++) /* whose spectrum is as large as it can be */
+            set_value(dtype, tensors.kernel, j, 0.1 + (double)(j * j % 1019) / 1019);
+        if (slices == 2)
+            spec = (struct convolve_spec){.dtype = dtype,
+                                          .input = SHAPE(2, SIGNAL),
+                                          .kernel = SHAPE(TAPS),
+                                          .axes_given = true,
+                                          .axis_count = 1,
+                                          .axes = {1}};
+        const enum convolve_method methods[] = {method_of(&spec), CONVOLVE_DIRECT};
+        assert_true(is_transform(methods[0]));
+        for (unsigned m = 0; m < 2; m++) {
+            spec.method = methods[m];
+            bounds[m] = bound_of(&spec, &tensors, m ? tensors.other : tensors.output);
+        }
+        assert_true(bounds[1] < bounds[0]);
+        spec.method = CONVOLVE_AUTO;
+        spec.max_error_given = true;
+        spec.max_error = 2 * bounds[0];
+        assert_true(is_transform(method_of(&spec)));
+        assert_true(bound_of(&spec, &tensors, tensors.other) == bounds[0]);
+        assert_memory_equal(tensors.other, tensors.output, slices * RESULT * bytes);
+        for (unsigned step = 0; step <= 4; step++) {
+            enum convolve_method method;
+            double predicted;
+            spec.max_error = bounds[1] + (bounds[0] - bounds[1]) * step / 4;
+            const double bound = bound_of(&spec, &tensors, tensors.other);
+            if (bound < 0 || bound > spec.max_error)
+                fail_msg("%u: bound %g, max_error %g", i, bound, spec.max_error);
+            assert_true(convolve_predict(&spec, tensors.input, tensors.kernel, &predicted, &method, NULL));
+            assert_true(predicted >= bound && predicted <= spec.max_error);
+            if (slices == 2) /* small enough for a transform */
+                assert_memory_equal((unsigned char *)tensors.other + RESULT * bytes,
+                                    (unsigned char *)tensors.output + RESULT * bytes, RESULT * bytes);
+        }
+        spec.max_error = bounds[1] * 0.999;
+        assert_true(bound_of(&spec, &tensors, tensors.other) < 0);
+        free(tensors.input), free(tensors.kernel), free(tensors.output), free(tensors.other);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clear_cases),        cmocka_unit_test(test_one_crossing),
         cmocka_unit_test(test_same_every_time),    cmocka_unit_test(test_slices),
         cmocka_unit_test(test_named_methods_stay), cmocka_unit_test(test_by_values),
+        cmocka_unit_test(test_max_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
