@@ -30,8 +30,9 @@ struct search {
     union entry *line[CONVOLVE_RANK_MAX];
     size_t pivot[CONVOLVE_RANK_MAX];
     struct value pivot_value;
-    long double sum; /* of absolute values */
+    long double sum, largest; /* of absolute values */
     bool integral, complex;
+    bool large; /* no product with a value is below what is exact, unless one of them is 0 */
 };
 
 bool factors_work_bytes(const size_t *taps, unsigned axis_count, size_t *bytes)
@@ -138,16 +139,19 @@ static bool divide_exactly(struct gaussian *a, struct gaussian b)
 
 /* ---- Lines ------------------------------------------------------------------------------------------------------------ */
 
+static bool is_single(const struct factors_slice *slice)
+{
+    return slice->dtype == CONVOLVE_FLOAT32 || slice->dtype == CONVOLVE_COMPLEX64;
+}
+
 /* One pass over the values: the pivot, the sum, and whether all are integers. False where one is not finite. */
 static bool look_at_values(struct search *search)
 {
     const struct factors_slice *slice = search->slice;
-    /* Larger ones have no room to be multiplied in; as doubles they are integers by accident. */
-    const long double integer_end = slice->dtype == CONVOLVE_INT64 && LDBL_MANT_DIG >= 64 ? 0x1p62L : 0x1p53L;
+    const long double exact_below = is_single(slice) ? 0x1p24L : 0x1p53L;
     size_t tap[CONVOLVE_RANK_MAX] = {0};
     ptrdiff_t element = 0;
-    long double largest = 0;
-    search->integral = true;
+    search->integral = search->large = true;
     do {
         const struct value value = value_at(slice, element);
         const long double magnitude = fabsl(value.real) + fabsl(value.imag);
@@ -156,14 +160,15 @@ static bool look_at_values(struct search *search)
         search->sum += magnitude;
         search->complex |= value.imag != 0;
         search->integral &= value.real == rintl(value.real) && value.imag == rintl(value.imag);
-        if (magnitude <= largest)
+        search->large &= magnitude == 0 || magnitude >= exact_below;
+        if (magnitude <= search->largest)
             continue;
-        largest = magnitude;
+        search->largest = magnitude;
         search->pivot_value = value;
         for (unsigned i = 0; i < slice->axis_count; i++)
             search->pivot[i] = tap[i];
     } while (next_tap(slice, tap, &element));
-    return !(search->integral && largest >= integer_end);
+    return true;
 }
 
 static struct value line_value(const struct search *search, unsigned axis, size_t tap)
@@ -186,6 +191,9 @@ static struct value divided(struct value a, struct value b)
 static bool find_integer_lines(struct search *search)
 {
     const struct factors_slice *slice = search->slice;
+    const long double integer_end = LDBL_MANT_DIG >= 64 ? 0x1p62L : 0x1p53L;
+    if (search->largest >= integer_end)
+        return false; /* no room to be multiplied in */
     struct gaussian others = {1, 0};
     for (unsigned i = slice->axis_count; i-- > 0;) {
         struct gaussian divisor = {0};
@@ -324,8 +332,7 @@ static bool compare_integers(const struct search *search)
 static bool compare_floats(struct search *search)
 {
     const struct factors_slice *slice = search->slice;
-    const bool f32 = slice->dtype == CONVOLVE_FLOAT32 || slice->dtype == CONVOLVE_COMPLEX64;
-    const long double tolerance = FACTORS_TOLERANCE * (f32 ? 0x1p-24L : 0x1p-53L) * search->sum;
+    const long double tolerance = FACTORS_TOLERANCE * (is_single(slice) ? 0x1p-24L : 0x1p-53L) * search->sum;
     const long double roundings = 4 * (long double)slice->axis_count * LDBL_EPSILON;
     size_t tap[CONVOLVE_RANK_MAX] = {0};
     ptrdiff_t element = 0;
@@ -353,13 +360,16 @@ bool factors_find(struct factors *factors, const struct factors_slice *slice, vo
         return false;
     factors->missing = 0;
     factors->kernel_sum = (double)search.sum * (1 + 0x1p-40);
-    if (search.integral) {
-        if (!find_integer_lines(&search) || !compare_integers(&search))
-            return false;
+    if (search.integral && find_integer_lines(&search) && compare_integers(&search)) {
         scale_lines(&search);
-        return store_factors(&search);
+        if (store_factors(&search))
+            return true;
     }
-    find_float_lines(&search); /* a value that is no integer is not 0 */
+    /* Large floats are integers by accident. */
+    if (search.integral && (slice->dtype == CONVOLVE_INT64 || !search.large))
+        return false;
+    search.integral = false;
+    find_float_lines(&search); /* some value is not 0: a fraction, or a large one */
     scale_lines(&search);
     return store_factors(&search) && compare_floats(&search);
 }

@@ -2,7 +2,8 @@
 /* Whether a kernel is an outer product, and of what. A slice of the kernel is separable where the product of one factor per
  * axis gives back its values: every value exactly where they are integers, for int64 always so; else so nearly that what is
  * missing, summed over all taps, is at most FACTORS_TOLERANCE roundings of the sum of absolute values. What is missing
- * then is known and goes into the error bound.
+ * then is known and goes into the error bound. Floats that are integers because they are large, all of them from 2^53 (2^24) on
+ * or 0, are in no product that has to be exact: they are compared like fractions where they are not found exactly.
  *
  * Factors of integers are Gaussian integers before they are scaled, so every intermediate sum is one too, and no larger than
  * the sum of the absolute products: integers stay exact. Of floats all factors but the last are scaled by a power of 2 such that
