@@ -318,14 +318,14 @@ uint64_t connection_look_every_ns(const struct config *config)
     return ms(shorter / 16 < 10 ? 10 : shorter / 16 > 250 ? 250 : shorter / 16);
 }
 
-/* Whether nothing has come for too long at two looks in turn. Where the daemon itself was late, what came in time may be unread,
- * or just being read, and at the next look it is something else. */
-static bool is_silent(struct connection *connection, bool nothing_has_come)
+/* Whether nothing has come for too long at two looks in turn, of which `silent` keeps the last. Where the daemon itself was late,
+ * what came in time may be unread, or just being read, and at the next look it is something else. */
+static bool is_silent(const struct connection *connection, bool *silent, bool nothing_has_come)
 {
     char byte;
-    const bool before = connection->silent;
-    connection->silent = nothing_has_come && recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1;
-    return before && connection->silent;
+    const bool before = *silent;
+    *silent = nothing_has_come && recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1;
+    return before && *silent;
 }
 
 static void judge_waiting(struct connection *connection, const struct config *config, uint64_t now)
@@ -343,7 +343,7 @@ static void judge_waiting(struct connection *connection, const struct config *co
     if (connection->began_ns != 0) {
         if (now - connection->began_ns >= whole)
             cut_with(connection, "request-timeout", "the headers have not arrived within request_timeout_ms");
-        else if (is_silent(connection, now > traffic.received_ns + idle))
+        else if (is_silent(connection, &connection->silent, now > traffic.received_ns + idle))
             cut_with(connection, "request-timeout", "nothing has come for idle_timeout_ms");
     } else if (!connection->is_tcp) {
         if (now - connection->since_ns >= idle + whole) /* silence would have ended it before: bytes are dripping in */
@@ -371,7 +371,7 @@ static void judge_reading(struct connection *connection, const struct config *co
         const struct traffic traffic = ask_traffic(connection, now);
         if (traffic.received_ns > connection->since_ns)
             connection->since_ns = traffic.received_ns;
-        if (is_silent(connection, now - connection->since_ns >= idle))
+        if (is_silent(connection, &connection->silent, now - connection->since_ns >= idle))
             cut_with(connection, "request-timeout", "nothing has come for idle_timeout_ms");
     }
 }
@@ -391,20 +391,23 @@ static void judge_sending(struct connection *connection, const struct config *co
 static void judge_draining(struct connection *connection, enum listener_mode mode, uint64_t now)
 {
     const struct traffic traffic = ask_traffic(connection, now);
+    const bool cutting = mode == LISTENER_CUTTING, begun = connection->began_ns != 0;
     const bool fresh = !connection->answered && now - connection->since_ns < ms(DRAIN_GRACE_MS);
     const bool arriving = traffic.any && now - traffic.received_ns < ms(DRAIN_GRACE_MS) &&
                           (!connection->answered || traffic.received_ns > connection->since_ns + ms(CLOCK_SLACK_MS));
+    const bool half_received = connection->phase == PHASE_READING && now - connection->began_ns >= ms(HALF_RECEIVED_MS);
+    const bool idle = connection->phase == PHASE_WAITING && !fresh && !arriving;
+    const bool silent = is_silent(connection, &connection->silent_in_drain, half_received || idle) || cutting;
 
-    if (connection->phase == PHASE_READING && now - connection->began_ns >= ms(HALF_RECEIVED_MS))
+    if (half_received && silent)
         cut_with(connection, "draining", "the daemon is stopping; another will answer");
-    else if (connection->phase == PHASE_WAITING && (connection->began_ns != 0 || arriving)) {
-        if (mode == LISTENER_CUTTING || !(fresh || arriving))
-            cut_with(connection, "draining", "the daemon is stopping; another will answer");
-    } else if (connection->phase == PHASE_WAITING && (mode == LISTENER_CUTTING || !fresh))
+    else if (connection->phase == PHASE_WAITING && silent && (begun || arriving))
+        cut_with(connection, "draining", "the daemon is stopping; another will answer");
+    else if (connection->phase == PHASE_WAITING && silent)
         connection_cut(connection, NULL);
-    else if (mode == LISTENER_CUTTING && connection->phase == PHASE_WORKING && connection->job != NULL)
+    else if (cutting && connection->phase == PHASE_WORKING && connection->job != NULL)
         job_cancel(connection->job); /* then its own thread answers */
-    else if (mode == LISTENER_CUTTING && connection->phase == PHASE_SENDING)
+    else if (cutting && connection->phase == PHASE_SENDING)
         connection_cut(connection, NULL);
 }
 

@@ -69,7 +69,7 @@ static void drain_loses_nothing(void **state)
 static void drain_answers_the_backlog(void **state)
 {
     (void)state;
-    enum { CALLERS = 300 };
+    enum { CALLERS = 700 }; /* more than are let in before the signal is heard */
     int fds[CALLERS];
     daemon_loaded = child_start(NULL, NULL, NULL);
     kill(daemon_loaded->pid, SIGSTOP);
@@ -86,6 +86,36 @@ static void drain_answers_the_backlog(void **state)
     }
     check_number("in the backlog", "answered", answered, CALLERS);
     check_number("backlog", "exit status", child_wait(daemon_loaded), 0);
+}
+
+/* What came whole before the signal is answered, however late the daemon is to read it. */
+static void drain_reads_what_has_come(void **state)
+{
+    (void)state;
+    enum { CALLERS = 60 };
+    int fds[CALLERS];
+    const char *request = post_of("/v1/convolve", BODY);
+    daemon_loaded = child_start(NULL, NULL, NULL);
+    for (int i = 0; i < CALLERS; i++) {
+        fds[i] = raw_open(daemon_loaded);
+        raw_send(fds[i], request, strlen(request) - 1);
+    }
+    for (double until = now_ms() + 5000 * slowness();
+         metric_of(daemon_loaded, "convolved_in_flight") <= CALLERS && now_ms() < until; usleep(10000))
+        continue;
+    usleep(300000); /* in a drain this is long enough to count as half received */
+    kill(daemon_loaded->pid, SIGSTOP);
+    for (int i = 0; i < CALLERS; i++)
+        raw_send_text(fds[i], "}");
+    kill(daemon_loaded->pid, SIGTERM);
+    kill(daemon_loaded->pid, SIGCONT);
+    int answered = 0;
+    for (int i = 0; i < CALLERS; i++) {
+        answered += raw_read_answer(fds[i], false).status == 200;
+        close(fds[i]);
+    }
+    check_number("whole at the signal", "answered", answered, CALLERS);
+    check_number("whole at the signal", "exit status", child_wait(daemon_loaded), 0);
 }
 
 /* ---- Who is told first that the daemon stops ---- */
@@ -181,10 +211,8 @@ static void readiness_ends_first(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HTTP_TEST(reloads_under_load),
-        HTTP_TEST(drain_loses_nothing),
-        HTTP_TEST(drain_answers_the_backlog),
-        HTTP_TEST(readiness_ends_first),
+        HTTP_TEST(reloads_under_load),        HTTP_TEST(drain_loses_nothing),  HTTP_TEST(drain_answers_the_backlog),
+        HTTP_TEST(drain_reads_what_has_come), HTTP_TEST(readiness_ends_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
