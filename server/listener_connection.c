@@ -19,12 +19,13 @@
 #include "server/listener_parts.h"
 #include "server/problem.h"
 
-/* Silence that a connection beyond the limits is allowed; how long a byte that came just before a phase began may look as
- * though it came after (the kernel's clock ticks coarsely); in a drain, how long bytes may be on their way before a request
- * counts as half received; silence that a connection is allowed whose memory others need, and how many are not charged; how long
- * what a caller sent before the end may take to be noticed. */
+/* Silence that a connection beyond the limits is allowed, and when newcomers wait for its descriptor; how long a byte that came
+ * just before a phase began may look as though it came after (the kernel's clock ticks coarsely); in a drain, how long bytes may be
+ * on their way before a request counts as half received; silence that a connection is allowed whose memory others need, and how
+ * many are not charged; how long what a caller sent before the end may take to be noticed. */
 enum {
     UNCOUNTED_SILENCE_MS = 1000,
+    EXHAUSTED_SILENCE_MS = 100,
     CLOCK_SLACK_MS = 12,
     DRAIN_GRACE_MS = 500,
     HALF_RECEIVED_MS = 100,
@@ -331,7 +332,9 @@ static bool is_silent(const struct connection *connection, bool *silent, bool no
 static void judge_waiting(struct connection *connection, const struct config *config, uint64_t now)
 {
     const uint64_t idle = ms(config->idle_timeout_ms), whole = ms(config->request_timeout_ms);
-    if (now < connection->look_ns)
+    const uint64_t allowed = ms(connection->listener->exhausted ? EXHAUSTED_SILENCE_MS : UNCOUNTED_SILENCE_MS);
+    const bool in_the_way = !connection->counted && now - connection->since_ns >= allowed;
+    if (now < connection->look_ns && !in_the_way)
         return;
     connection->look_ns = now + connection_look_every_ns(config);
     const struct traffic traffic = ask_traffic(connection, now);
@@ -348,7 +351,7 @@ static void judge_waiting(struct connection *connection, const struct config *co
     } else if (!connection->is_tcp) {
         if (now - connection->since_ns >= idle + whole) /* silence would have ended it before: bytes are dripping in */
             cut_with(connection, "request-timeout", "the headers have not arrived within request_timeout_ms");
-    } else if (!connection->counted && now - connection->since_ns >= ms(UNCOUNTED_SILENCE_MS)) {
+    } else if (in_the_way) {
         cut_with(connection, "overloaded", "max_connections are open");
     } else if (connection->kept == MEMORY_CHARGED && memory_is_pressed(connection->listener) &&
                now - connection->since_ns >= ms(PRESSED_SILENCE_MS)) {

@@ -105,6 +105,7 @@ struct listener {
     pthread_t watcher;
     int epoll, wake;
     bool watching;
+    bool exhausted; /* no descriptor was left at the last look for newcomers; the watch thread's own */
     _Atomic int mode; /* enum listener_mode */
     _Atomic bool doors_closed;
     _Atomic uint64_t rounds; /* of the watch thread */

@@ -76,6 +76,7 @@ static void accept_some(struct listener *listener, struct door *door, size_t cou
     bool exhausted = false;
     while (count-- > 0 && accept_one(listener, door, &exhausted))
         ;
+    listener->exhausted = exhausted;
     if (!exhausted)
         return;
     log_event(LOG_WARNING, "no descriptor is left for a new connection");
@@ -213,6 +214,8 @@ static void *watch_run(void *context)
         uint64_t every = mode != LISTENER_OPEN ? 10 * 1000000 : connection_look_every_ns(config);
         if (leaving && every > LEAVING_PAUSE_MS * 1000000)
             every = LEAVING_PAUSE_MS * 1000000;
+        if (listener->exhausted && every > ACCEPT_PAUSE_MS * 1000000)
+            every = ACCEPT_PAUSE_MS * 1000000;
         int pause = has_connections(listener) ? (int)(every / 1000000) : -1;
         if (lingering)
             pause = LINGER_PAUSE_MS;
@@ -235,7 +238,7 @@ static void *watch_run(void *context)
             judged_ns = now;
             leaving = judge_all(listener, now);
         }
-        lingering = linger_all(listener, now, false);
+        lingering = linger_all(listener, now, listener->exhausted); /* newcomers need the descriptors more */
         atomic_fetch_add_explicit(&listener->rounds, 1, memory_order_relaxed);
     }
     linger_all(listener, 0, true);
