@@ -167,7 +167,7 @@ static size_t direct_tile_count(const struct convolve_plan *plan, unsigned stage
         return (layout->kernel_groups * layout->kernel_chunks + CHUNK_TILES - 1) / CHUNK_TILES;
     if (stage <= layout->pass_count)
         return pass_tiles(layout);
-    return stage == layout->pass_count + 1 ? 1 : layout->plain_tile_count;
+    return stage == layout->pass_count + 1 ? 1 : layout->check_tile_count;
 }
 
 static void pack_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
@@ -225,8 +225,8 @@ static void pass_tile(const struct convolve_plan *plan, const struct convolve_ru
 static void check_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
 {
     const struct direct_layout *layout = &direct_state(plan)->layout;
-    const size_t all = plan->geometry.output_count, first = tile * layout->plain_outputs;
-    const size_t count = all - first < layout->plain_outputs ? all - first : layout->plain_outputs;
+    const size_t all = plan->geometry.output_count, first = tile * layout->check_outputs;
+    const size_t count = all - first < layout->check_outputs ? all - first : layout->check_outputs;
     const struct direct_findings *findings = direct_scratch_parts(layout, run->scratch).findings;
     const bool look = __atomic_load_n(&findings->look_needed, __ATOMIC_RELAXED);
     if (look && !plan->slices)

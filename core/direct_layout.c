@@ -10,6 +10,7 @@ enum {
     TILE_MULTIPLY_ADDS = 6000000, /* some tenths of a millisecond with vectors of float32 */
     UNIT_OVERHEAD = 8000, /* of a unit, in multiply-adds */
     PLAIN_TILE_TERMS = 50000,
+    CHECK_TILE_TERMS = 1000000, /* seldom are any of them looked at */
     PASS_TAPS_MAX = 24576,
     ROW_GRANULE = 12, /* blocks hold 1, 4 or 6 rows */
     PLACE_ROWS =
@@ -452,6 +453,8 @@ bool direct_layout_derive(struct direct_layout *layout, const struct convolve_sp
     group_values(layout, spec, geometry);
     layout->plain_outputs = most(PLAIN_TILE_TERMS / geometry->tap_count, 1);
     layout->plain_tile_count = divide_up(geometry->output_count, layout->plain_outputs);
+    layout->check_outputs = most(CHECK_TILE_TERMS / geometry->tap_count, 1);
+    layout->check_tile_count = divide_up(geometry->output_count, layout->check_outputs);
     layout->pass_count = 1;
     return layout->mode == DIRECT_PLAIN || (cut_units(layout) && count_tiles(layout));
 }

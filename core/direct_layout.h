@@ -49,6 +49,7 @@ struct direct_layout {
     size_t unit_rows, unit_cells;
     size_t row_groups, segments, unit_count, units_per_tile, tile_count;
     size_t plain_outputs, plain_tile_count; /* of a tile that makes one output at a time */
+    size_t check_outputs, check_tile_count; /* of a tile that looks at outputs again */
     size_t pass_planes, pass_rows, pass_taps, pass_count;
 
     /* A copied row: slot f holds the cells from slot_start[f] on, in steps of the stride. */

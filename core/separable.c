@@ -62,7 +62,7 @@ static size_t separable_tile_count(const struct convolve_plan *plan, unsigned st
     case STAGE_PASSES:
         return state->layout.tile_count;
     case STAGE_CHECK:
-        return direct_state(&state->facts)->layout.plain_tile_count;
+        return direct_state(&state->facts)->layout.check_tile_count;
     default:
         return 1;
     }
@@ -133,8 +133,8 @@ static void check_tile(const struct convolve_plan *plan, const struct convolve_r
     const struct separable_state *const state = separable_state(plan);
     const struct direct_layout *const layout = &direct_state(&state->facts)->layout;
     const unsigned check = state->facts.method->stage_count(&state->facts) - 1;
-    const size_t first = tile * layout->plain_outputs;
-    const size_t end = first + least(layout->plain_outputs, plan->geometry.output_count - first);
+    const size_t first = tile * layout->check_outputs;
+    const size_t end = first + least(layout->check_outputs, plan->geometry.output_count - first);
     if (findings_of(state, run)->recheck && layout->element != DIRECT_U64)
         for (size_t i = first; i < end; i++)
             recheck_output(plan, run, i);
