@@ -12,7 +12,7 @@ enum {
     SEGMENT_ELEMENTS = 1024,
     SEGMENT_ELEMENTS_MIN = 256,
     CHUNK_ELEMENTS = 8192, /* over which the taps of a row reach in one part */
-    BLOCK_ROWS = 24, /* a multiple of every block's rows */
+    BLOCK_ROWS = 12, /* a multiple of every block's rows */
     SCRATCH_BYTES = 288 << 10, /* within L2, beside what is read */
     SCRATCH_BYTES_MAX = 32 << 20,
     GATHER_TAPS = 256,

@@ -1,36 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* One unit: its passes, from the rows of the input through tile scratch to the output. What reaches beyond an end of the row is
- * copied, boundary and all, before the first pass; beyond the ends of the other axes stand other rows, or the constant. */
+/* One unit: where it lies, and its passes, from the rows of the input through tile scratch to the output. */
+#include "core/separable_unit.h"
+
 #include "core/boundary.h"
 #include "core/layout_math.h"
-#include "core/separable_state.h"
 
 #include <string.h>
-
-struct unit {
-    const struct convolve_plan *plan;
-    const struct separable_state *state;
-    const struct separable_layout *layout;
-    const struct factors *factors;
-    size_t first[CONVOLVE_RANK_MAX], rows[CONVOLVE_RANK_MAX], positions[CONVOLVE_RANK_MAX]; /* of each pass axis */
-    size_t cell_first, cells; /* of the row's outputs */
-    size_t input_offset; /* in values, of the axes without taps */
-    bool constant; /* one of them lies beyond an end */
-    size_t slice, output_index; /* output_index: of the first output, in values */
-    size_t tap_first, taps, span; /* of the part of the row */
-    const unsigned char *input;
-    unsigned char *output; /* the whole tensor */
-    size_t *position[CONVOLVE_RANK_MAX]; /* in values, or BOUNDARY_NONE */
-    const void **table;
-    void **outputs;
-    unsigned char *buffer[2], *gathered, *constants, *turned, *slots, *temporary;
-    bool constants_made;
-};
 
 /* ---- Where the unit lies ---------------------------------------------------------------------------------------------- */
 
 /* Along one pass axis. False where the phase has no such group: phases may differ by an output. */
-static bool place_axis(struct unit *u, unsigned index, size_t group, size_t phase)
+static bool place_axis(struct separable_unit *u, unsigned index, size_t group, size_t phase)
 {
     const struct separable_axis *axis = &u->layout->axis[index];
     const size_t all = (axis->output - phase + axis->apart - 1) / axis->apart, row = group * axis->rows;
@@ -44,7 +24,7 @@ static bool place_axis(struct unit *u, unsigned index, size_t group, size_t phas
 }
 
 /* Neighbouring units follow each other along the outermost pass axis, where they share what they read. */
-static bool place_unit(struct unit *u, size_t unit)
+static bool place_unit(struct separable_unit *u, size_t unit)
 {
     const struct separable_layout *layout = u->layout;
     for (unsigned i = 0; i < layout->pass_count; i++) {
@@ -75,7 +55,7 @@ static bool place_unit(struct unit *u, size_t unit)
     return true;
 }
 
-static void place_scratch(struct unit *u, void *tile_scratch)
+static void place_scratch(struct separable_unit *u, void *tile_scratch)
 {
     const struct separable_layout *layout = u->layout;
     const size_t element = layout->element_bytes;
@@ -106,7 +86,7 @@ static void place_scratch(struct unit *u, void *tile_scratch)
     u->temporary = cursor;
 }
 
-static void find_positions(struct unit *u)
+static void find_positions(struct separable_unit *u)
 {
     for (unsigned i = 0; i < u->layout->pass_count; i++) {
         const struct separable_axis *axis = &u->layout->axis[i];
@@ -120,7 +100,7 @@ static void find_positions(struct unit *u)
 
 /* ---- A pass ----------------------------------------------------------------------------------------------------------- */
 
-static void run_block(const struct unit *u, const struct simd_block *block)
+static void run_block(const struct separable_unit *u, const struct simd_block *block)
 {
     switch (u->layout->element) {
     case DIRECT_F32:
@@ -136,7 +116,7 @@ static void run_block(const struct unit *u, const struct simd_block *block)
 }
 
 /* Adds the imaginary unit times `turned` to each output row. */
-static void add_turned(const struct unit *u, const struct simd_block *block)
+static void add_turned(const struct separable_unit *u, const struct simd_block *block)
 {
     static const float one_f32 = 1;
     static const double one_f64 = 1;
@@ -165,9 +145,9 @@ static void add_turned(const struct unit *u, const struct simd_block *block)
     }
 }
 
-/* Runs the block with the factor of one axis, from tap `first` on. Of a complex factor the imaginary parts make a sum of their own,
+/* Of a complex factor the imaginary parts make a sum of their own,
  * which is then turned and added. */
-static void run_factor(const struct unit *u, unsigned axis, size_t first, struct simd_block *block)
+void separable_run_factor(const struct separable_unit *u, unsigned axis, size_t first, struct simd_block *block)
 {
     const size_t bytes = u->layout->element_bytes;
     block->planes = 1;
@@ -195,152 +175,10 @@ static void run_factor(const struct unit *u, unsigned axis, size_t first, struct
     }
 }
 
-/* ---- The first pass --------------------------------------------------------------------------------------------------- */
-
-static void fill_constant(const struct unit *u, unsigned char *out, size_t elements)
-{
-    const struct convolve_scalar fill = u->plan->spec.fillvalue;
-    const unsigned parts = u->layout->parts;
-    for (size_t i = 0; i < elements; i++) {
-        const double part = i % parts ? fill.imag : fill.real;
-        if (u->layout->element == DIRECT_F32)
-            ((float *)out)[i] = (float)part;
-        else if (u->layout->element == DIRECT_F64)
-            ((double *)out)[i] = part;
-        else
-            ((int64_t *)out)[i] = fill.integer;
-    }
-}
-
-/* The cells of a row that stand at `count` places, given as distances in bytes from its first, or BOUNDARY_NONE. */
-static void gather_cells(const struct unit *u, unsigned char *out, const unsigned char *base, const size_t *places,
-                         size_t count)
-{
-    const struct separable_layout *layout = u->layout;
-    const size_t cell_bytes = layout->cell * layout->element_bytes;
-    for (size_t i = 0; i < count; i++, out += cell_bytes) {
-        if (!base || places[i] == BOUNDARY_NONE)
-            fill_constant(u, out, layout->cell);
-        else if (cell_bytes == 4)
-            memcpy(out, base + places[i], 4);
-        else if (cell_bytes == 8)
-            memcpy(out, base + places[i], 8);
-        else
-            memcpy(out, base + places[i], cell_bytes);
-    }
-}
-
-/* Where the cells from `start` on are: what gather_cells takes. */
-static void find_places(const struct unit *u, size_t *places, int64_t start, size_t count)
-{
-    const struct separable_layout *layout = u->layout;
-    const size_t length = layout->axis[layout->axis_count - 1].input;
-    for (size_t i = 0; i < count; i++) {
-        const size_t index = boundary_index(u->plan->spec.boundary, start + (int64_t)i, length);
-        places[i] = index == BOUNDARY_NONE ? BOUNDARY_NONE : index * layout->pitch_in * layout->element_bytes;
-    }
-}
-
-/* Where the input row of position v begins, with the other axes at `offset`; NULL for the constant. */
-static const unsigned char *input_row(const struct unit *u, size_t v, size_t offset, bool constant)
-{
-    const struct separable_layout *layout = u->layout;
-    if (constant || u->position[0][v] == BOUNDARY_NONE)
-        return NULL;
-    return u->input + (offset + u->position[0][v]) * layout->parts * layout->element_bytes;
-}
-
-/* The cells first .. first + cells of the span, in buffer 0, of all rows that the positions `z` of the other axes give. `place`
- * is the first one's place in the input's row. */
-static void make_piece(struct unit *u, size_t z, size_t all_z, size_t offset, bool constant, size_t first, size_t cells,
-                       int64_t place, bool gather)
-{
-    const struct separable_layout *layout = u->layout;
-    const struct separable_axis *axis = &layout->axis[0];
-    const size_t bytes = layout->element_bytes, cell_bytes = layout->cell * bytes;
-    const size_t taps_max = gather ? layout->gather_taps : axis->taps;
-    size_t places[SEPARABLE_GATHER_CELLS];
-    if (gather)
-        find_places(u, places, place, cells);
-    for (size_t tap = 0; tap < axis->taps; tap += taps_max) {
-        const size_t taps = least(taps_max, axis->taps - tap), rows = (u->rows[0] - 1) * axis->step + taps;
-        for (size_t i = 0; i < rows; i++) {
-            const unsigned char *const base = input_row(u, tap + i, offset, constant);
-            unsigned char *const copy = u->gathered + i * layout->gather_cells * cell_bytes;
-            if (gather) {
-                gather_cells(u, copy, base, places, cells);
-                u->table[i] = copy;
-                continue;
-            }
-            if (!base && !u->constants_made) {
-                fill_constant(u, u->constants, layout->span * layout->cell);
-                u->constants_made = true;
-            }
-            u->table[i] = base ? base + (size_t)place * cell_bytes : u->constants;
-        }
-        for (size_t r = 0; r < u->rows[0]; r++)
-            u->outputs[r] = u->buffer[0] + (r * all_z + z) * layout->row_pitch * bytes + first * cell_bytes;
-        struct simd_block block = {.rows = u->table,
-                                   .row_taps = taps,
-                                   .row_step = axis->step,
-                                   .taps = 1,
-                                   .row_pitch = 1,
-                                   .accumulate = tap > 0,
-                                   .output = u->outputs,
-                                   .output_rows = u->rows[0],
-                                   .count = cells * layout->cell};
-        run_factor(u, 0, tap, &block);
-    }
-}
-
-static void make_pieces(struct unit *u, size_t z, size_t all_z, size_t offset, bool constant)
-{
-    const struct separable_layout *layout = u->layout;
-    if (!layout->row_pass) {
-        make_piece(u, z, all_z, offset, constant, 0, u->span, (int64_t)u->cell_first, false);
-        return;
-    }
-    const struct separable_axis *row = &layout->axis[layout->axis_count - 1];
-    const int64_t start = (int64_t)(u->cell_first * row->stride + u->tap_first * row->dilation) - (int64_t)row->before;
-    size_t inside = 0, end = 0; /* of the span, where cells may be read in place */
-    if (layout->pitch_in == layout->cell) {
-        inside = start < 0 ? least((size_t)-start, u->span) : 0;
-        end = start < (int64_t)row->input ? least((size_t)((int64_t)row->input - start), u->span) : 0;
-        end = end < inside ? inside : end;
-    }
-    if (inside == end)
-        inside = end = 0;
-    for (size_t i = 0; i < inside; i += layout->gather_cells)
-        make_piece(u, z, all_z, offset, constant, i, least(layout->gather_cells, inside - i), start + (int64_t)i, true);
-    if (inside < end)
-        make_piece(u, z, all_z, offset, constant, inside, end - inside, start + (int64_t)inside, false);
-    for (size_t i = end; i < u->span; i += layout->gather_cells)
-        make_piece(u, z, all_z, offset, constant, i, least(layout->gather_cells, u->span - i), start + (int64_t)i,
-                   true);
-}
-
-static void first_pass(struct unit *u)
-{
-    size_t all_z = 1;
-    for (unsigned i = 1; i < u->layout->pass_count; i++)
-        all_z *= u->positions[i];
-    for (size_t z = 0; z < all_z; z++) {
-        size_t offset = u->input_offset, rest = z;
-        bool constant = u->constant;
-        for (unsigned i = u->layout->pass_count; i-- > 1;) {
-            const size_t position = u->position[i][rest % u->positions[i]];
-            rest /= u->positions[i];
-            constant |= position == BOUNDARY_NONE;
-            offset += position == BOUNDARY_NONE ? 0 : position;
-        }
-        make_pieces(u, z, all_z, offset, constant);
-    }
-}
-
 /* ---- The passes between ----------------------------------------------------------------------------------------------- */
 
 /* The value of the output, from the unit's first on, that row `row` of the outputs along pass axes 0 .. axes-1 begins with. */
-static size_t output_offset(const struct unit *u, size_t row, unsigned axes)
+static size_t output_offset(const struct separable_unit *u, size_t row, unsigned axes)
 {
     size_t offset = 0;
     for (unsigned i = axes; i-- > 0; row /= u->rows[i])
@@ -348,13 +186,13 @@ static size_t output_offset(const struct unit *u, size_t row, unsigned axes)
     return offset;
 }
 
-static unsigned char *output_at(const struct unit *u, size_t offset)
+static unsigned char *output_at(const struct separable_unit *u, size_t offset)
 {
     return u->output + (u->output_index + offset) * u->layout->parts * u->layout->element_bytes;
 }
 
 /* From one buffer to the other; without a row pass the last one writes the output. */
-static void middle_pass(struct unit *u, unsigned j)
+static void middle_pass(struct separable_unit *u, unsigned j)
 {
     const struct separable_layout *layout = u->layout;
     const struct separable_axis *axis = &layout->axis[j];
@@ -381,13 +219,13 @@ static void middle_pass(struct unit *u, unsigned j)
                                        .output = u->outputs,
                                        .output_rows = u->rows[j],
                                        .count = u->span * layout->cell};
-            run_factor(u, j, 0, &block);
+            separable_run_factor(u, j, 0, &block);
         }
 }
 
 /* ---- The pass along the row ------------------------------------------------------------------------------------------- */
 
-static size_t row_count(const struct unit *u)
+static size_t row_count(const struct separable_unit *u)
 {
     size_t rows = 1;
     for (unsigned i = 0; i < u->layout->pass_count; i++)
@@ -396,7 +234,7 @@ static size_t row_count(const struct unit *u)
 }
 
 /* Brings together what a stride keeps apart: slot f has the cells f*dilation % stride + i*stride. */
-static void deal_slots(const struct unit *u, const unsigned char *row)
+static void deal_slots(const struct separable_unit *u, const unsigned char *row)
 {
     const struct separable_layout *layout = u->layout;
     const struct separable_axis *axis = &layout->axis[layout->axis_count - 1];
@@ -409,7 +247,7 @@ static void deal_slots(const struct unit *u, const unsigned char *row)
 }
 
 /* Moves a row between the output, whose cells lie pitch_out apart, and a dense one. */
-static void move_output(const struct unit *u, unsigned char *output, bool out)
+static void move_output(const struct separable_unit *u, unsigned char *output, bool out)
 {
     const size_t cell_bytes = u->layout->cell * u->layout->element_bytes;
     const size_t pitch = u->layout->pitch_out * u->layout->element_bytes;
@@ -418,7 +256,7 @@ static void move_output(const struct unit *u, unsigned char *output, bool out)
                out ? u->temporary + i * cell_bytes : output + i * pitch, cell_bytes);
 }
 
-static void row_pass(struct unit *u)
+static void row_pass(struct separable_unit *u)
 {
     const struct separable_layout *layout = u->layout;
     const size_t rows = row_count(u), row_bytes = layout->row_pitch * layout->element_bytes;
@@ -448,12 +286,12 @@ static void row_pass(struct unit *u)
             move_output(u, output, false);
         struct simd_block single = block;
         single.output_rows = 1;
-        run_factor(u, layout->axis_count - 1, u->tap_first, &single);
+        separable_run_factor(u, layout->axis_count - 1, u->tap_first, &single);
         if (scattered)
             move_output(u, output, true);
     }
     if (!alone)
-        run_factor(u, layout->axis_count - 1, u->tap_first, &block);
+        separable_run_factor(u, layout->axis_count - 1, u->tap_first, &block);
 }
 
 /* ---- The unit --------------------------------------------------------------------------------------------------------- */
@@ -463,7 +301,8 @@ void separable_run_unit(const struct convolve_plan *plan, const struct convolve_
 {
     const struct separable_state *const state = separable_state(plan);
     const struct separable_layout *const layout = &state->layout;
-    struct unit u = {.plan = plan, .state = state, .layout = layout, .input = run->input, .output = run->output};
+    struct separable_unit u = {
+        .plan = plan, .state = state, .layout = layout, .input = run->input, .output = run->output};
     if (!place_unit(&u, unit) || !state->mine[u.slice])
         return;
     u.factors = &state->factors[u.slice];
@@ -477,7 +316,7 @@ void separable_run_unit(const struct convolve_plan *plan, const struct convolve_
             const struct separable_axis *row = &layout->axis[layout->axis_count - 1];
             u.span = (u.cells - 1) * row->stride + (u.taps - 1) * row->dilation + 1;
         }
-        first_pass(&u);
+        separable_first_pass(&u);
         for (unsigned j = 1; j < layout->pass_count; j++)
             middle_pass(&u, j);
         if (layout->row_pass)
