@@ -283,6 +283,15 @@ static bool count_tiles(struct separable_layout *layout)
     return true;
 }
 
+/* Whether more is written, once, than caches hold. */
+static bool streams(const struct separable_layout *layout, const struct geometry *geometry)
+{
+    enum { CACHED_BYTES = 2 << 20 }; /* about what L2 caches hold */
+    const struct separable_axis *const row = &layout->axis[layout->axis_count - 1];
+    return layout->row_pass && layout->parts == 1 && layout->chunk_taps == row->taps &&
+           layout->pitch_out == layout->cell && geometry->output_count >= CACHED_BYTES / layout->element_bytes;
+}
+
 bool separable_layout_derive(struct separable_layout *layout, const struct convolve_spec *spec,
                              const struct geometry *geometry)
 {
@@ -292,5 +301,6 @@ bool separable_layout_derive(struct separable_layout *layout, const struct convo
     layout->element = spec->dtype == CONVOLVE_INT64 ? DIRECT_U64 : layout->element_bytes == 4 ? DIRECT_F32 : DIRECT_F64;
     lay_axes(layout, geometry);
     lay_row(layout);
+    layout->streams = streams(layout, geometry);
     return cut_units(layout) && count_tiles(layout);
 }

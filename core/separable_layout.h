@@ -58,6 +58,8 @@ struct separable_layout {
     size_t gather_rows;
     size_t unit_count, units_per_tile, tile_count;
 
+    bool streams; /* outputs need not stay in caches, of which there are more than those hold */
+
     size_t kernel_groups, factor_taps; /* slices of the kernel; the taps of all axes together */
 };
 

@@ -270,7 +270,8 @@ static void row_pass(struct separable_unit *u)
                                .accumulate = u->tap_first > 0,
                                .output = u->outputs,
                                .output_rows = rows,
-                               .count = u->cells * layout->cell};
+                               .count = u->cells * layout->cell,
+                               .stream = layout->streams};
     for (size_t r = 0; r < rows; r++) {
         unsigned char *const output = output_at(u, output_offset(u, r, layout->pass_count));
         const size_t i = alone ? 0 : r;

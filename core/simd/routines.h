@@ -29,6 +29,7 @@ struct simd_block {
     void *const *output;
     size_t output_rows; /* any number; best a multiple of the set's block_rows */
     size_t count; /* elements of a row */
+    bool stream; /* a hint, heeded where taps pass along one row: the output need not stay in caches */
 };
 
 /* What a pass over values tells; `scan` routines add to what is there. */

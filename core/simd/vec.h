@@ -339,6 +339,10 @@ VEC_INLINE void stream_f64(double *p, vec_f64 a)
 {
     _mm512_stream_pd(p, (__m512d)a);
 }
+VEC_INLINE void stream_u64(uint64_t *p, vec_u64 a)
+{
+    _mm512_stream_si512((void *)p, (__m512i)a);
+}
 VEC_INLINE void stream_end(void)
 {
     _mm_sfence();
@@ -351,6 +355,10 @@ VEC_INLINE void stream_f32(float *p, vec_f32 a)
 VEC_INLINE void stream_f64(double *p, vec_f64 a)
 {
     store_f64(p, a);
+}
+VEC_INLINE void stream_u64(uint64_t *p, vec_u64 a)
+{
+    store_u64(p, a);
 }
 VEC_INLINE void stream_end(void)
 {

@@ -94,6 +94,7 @@ enum {
     TAPS_MAX = 9,
     PASS_TAPS_MAX = 40,
     COUNT_MAX = 130,
+    LONG_COUNT = 160, /* added now and then, for blocks of many vectors */
     GUARD = 24
 };
 
@@ -116,7 +117,8 @@ static void make_case(struct block_case *c, size_t count)
                                    .accumulate = check_random() % 3 == 0,
                                    .output = c->outputs,
                                    .output_rows = 1 + check_random() % ROWS_MAX,
-                                   .count = count};
+                                   .count = count,
+                                   .stream = check_random() % 2};
     struct simd_block *const b = &c->block;
     /* Some are passes over one axis: down a column, or along a row. */
     const uint64_t pass = check_random() % 4;
@@ -155,8 +157,9 @@ static void make_case(struct block_case *c, size_t count)
         b->values = values;                                                                                            \
         for (size_t i = 0; i < rows; i++)                                                                              \
             c.rows[i] = input + i * length;                                                                            \
-        static type expected[ROWS_MAX * (COUNT_MAX + GUARD)], found[ROWS_MAX * (COUNT_MAX + GUARD)];                   \
-        const size_t shift = 1 + check_random() % 9;                                                                   \
+        enum { ROOM = ROWS_MAX * (COUNT_MAX + LONG_COUNT + GUARD) };                                                   \
+        static _Alignas(64) type expected[ROOM], found[ROOM];                                                          \
+        const size_t shift = check_random() % 3 ? 1 + check_random() % 9 : 16;                                         \
         check_fill_##suffix(expected, sizeof expected / sizeof *expected);                                             \
         memcpy(found, expected, sizeof found);                                                                         \
         for (unsigned pass = 0; pass < 2; pass++) {                                                                    \
@@ -170,7 +173,7 @@ static void make_case(struct block_case *c, size_t count)
     {                                                                                                                  \
         for (size_t count = 1; count <= COUNT_MAX; count++)                                                            \
             for (unsigned i = 0; i < 12; i++)                                                                          \
-                check_one_block_##suffix(scalar, set, count);                                                          \
+                check_one_block_##suffix(scalar, set, count + (i % 4 ? 0 : LONG_COUNT));                               \
     }
 CHECK_BLOCK(float, f32)
 CHECK_BLOCK(double, f64)
