@@ -147,9 +147,10 @@ bool layer_outer_emit(const struct layer_unit *unit, void *scratch)
                 continue;
             }
             turn(unit, scratch, places, sums, width, places, rows);
-            for (size_t r = 0; r < rows; r++)
-                layer_move_row(state, layer_target_row(unit, row + r, y), (unsigned char *)scratch + r * places * bytes,
-                               places, pitch);
+            unsigned char *to = layer_target_row(unit, row, y);
+            for (size_t r = 0; r < rows; r++, to += state->target.channel_pitch * bytes)
+                (bytes == 4 ? routines->spread_u32 : routines->spread_u64)(
+                    to, pitch, (const unsigned char *)scratch + r * places * bytes, places);
         }
     }
     return finite;

@@ -50,6 +50,53 @@ typedef uint64_t __attribute__((may_alias)) any_u64;
 DEFINE_PHASES(u32)
 DEFINE_PHASES(u64)
 
+/* `count` values, at most half a vector of them, two apart, between which nothing is written. */
+#if defined ISA_avx512
+VEC_INLINE void spread_half_u32(any_u32 *out, const any_u32 *in, size_t count)
+{
+    const __m512i a = _mm512_maskz_loadu_epi32((__mmask16)((1u << count) - 1), in);
+    const __m512i twice = _mm512_cvtepu32_epi64(_mm512_castsi512_si256(a));
+    _mm512_mask_storeu_epi32(out, (__mmask16)(0x5555u & ((1u << 2 * count) - 1)), twice);
+}
+VEC_INLINE void spread_half_u64(any_u64 *out, const any_u64 *in, size_t count)
+{
+    const __m512i twice = _mm512_maskz_expandloadu_epi64((__mmask8)(0x55u & ((1u << 2 * count) - 1)), in);
+    _mm512_mask_storeu_epi64(out, (__mmask8)(0x55u & ((1u << 2 * count) - 1)), twice);
+}
+enum { SPREAD_u32 = 8, SPREAD_u64 = 4 };
+#else
+VEC_INLINE void spread_half_u32(any_u32 *out, const any_u32 *in, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[2 * i] = in[i];
+}
+VEC_INLINE void spread_half_u64(any_u64 *out, const any_u64 *in, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[2 * i] = in[i];
+}
+enum { SPREAD_u32 = 8, SPREAD_u64 = 4 };
+#endif
+
+#define DEFINE_SPREAD(suffix)                                                                                          \
+    void ROUTINE(spread_##suffix)(void *out, size_t step, const void *in, size_t count)                                \
+    {                                                                                                                  \
+        any_##suffix *const to = out;                                                                                  \
+        const any_##suffix *const from = in;                                                                           \
+        size_t i = 0;                                                                                                  \
+        if (step == 2) {                                                                                               \
+            for (; i + SPREAD_##suffix <= count; i += SPREAD_##suffix)                                                 \
+                spread_half_##suffix(to + 2 * i, from + i, SPREAD_##suffix);                                           \
+            if (i < count)                                                                                             \
+                spread_half_##suffix(to + 2 * i, from + i, count - i);                                                 \
+            return;                                                                                                    \
+        }                                                                                                              \
+        for (; i < count; i++)                                                                                         \
+            to[i * step] = from[i];                                                                                    \
+    }
+DEFINE_SPREAD(u32)
+DEFINE_SPREAD(u64)
+
 /* Where a row has a whole vector, and its zeros do not reach further than one from either end, it is moved by vectors: zeros
  * first, and the values over them, the last vector beginning earlier. */
 #define DEFINE_PAD(type, suffix)                                                                                       \

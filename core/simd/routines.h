@@ -262,6 +262,9 @@ struct simd_fft_facts {
     /* the way back: out[i*phases + phase] = in[phase*pitch + i] wherever that is below count */                        \
     X(void, merge_u32, (void *out, const void *in, size_t pitch, size_t count, size_t phases))                          \
     X(void, merge_u64, (void *out, const void *in, size_t pitch, size_t count, size_t phases))                          \
+    /* out[i*step] = in[i]; values of 4 or 8 bytes */                                                                   \
+    X(void, spread_u32, (void *out, size_t step, const void *in, size_t count))                                         \
+    X(void, spread_u64, (void *out, size_t step, const void *in, size_t count))                                         \
     /* out[row*out_pitch + i] = in[row*in_pitch + i - before] for `count` i from `before` on; around them, zeros */     \
     X(void, pad_u32,                                                                                                    \
       (void *out, size_t out_pitch, const void *in, size_t in_pitch, size_t rows, size_t before, size_t count,          \

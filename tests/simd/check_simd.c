@@ -278,6 +278,26 @@ enum { PHASES_MAX = 9, PITCH = COUNT_MAX + 3 };
 CHECK_PHASES(uint32_t, u32)
 CHECK_PHASES(uint64_t, u64)
 
+#define CHECK_SPREAD(type, suffix)                                                                                     \
+    static void check_spread_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)             \
+    {                                                                                                                  \
+        enum { STEPS = 3, ROOM = STEPS * COUNT_MAX + GUARD };                                                          \
+        static type expected[ROOM], found[ROOM];                                                                       \
+        for (size_t count = 1; count <= COUNT_MAX; count++)                                                            \
+            for (size_t step = 1; step <= STEPS; step++) {                                                             \
+                type *const input = check_memory(0, count * sizeof(type));                                             \
+                for (size_t i = 0; i < count; i++)                                                                     \
+                    input[i] = (type)check_random();                                                                   \
+                for (size_t i = 0; i < ROOM; i++)                                                                      \
+                    expected[i] = found[i] = (type)i;                                                                  \
+                scalar->spread_##suffix(expected + 1, step, input, count);                                             \
+                set->spread_##suffix(found + 1, step, input, count);                                                   \
+                check_same(set->name, "spread_" #suffix, count, expected, found, sizeof found);                        \
+            }                                                                                                          \
+    }
+CHECK_SPREAD(uint32_t, u32)
+CHECK_SPREAD(uint64_t, u64)
+
 #define CHECK_PAD(type, suffix)                                                                                        \
     static void check_pad_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)                \
     {                                                                                                                  \
