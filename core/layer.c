@@ -157,14 +157,17 @@ static void layer_run_tile(const struct convolve_plan *plan, const struct convol
             make_tile(plan, run, tile, tile_scratch);
         break;
     case STAGE_SWEEP:
-        (state->sweep.by_lanes ? layer_lanes_tile : layer_sweep_tile)(plan, run, stage - STAGE_MAKE, tile,
-                                                                      tile_scratch);
+        (state->sweep.by_lanes   ? layer_lanes_tile
+         : state->sweep.by_cross ? layer_cross_tile
+                                 : layer_sweep_tile)(plan, run, stage - STAGE_MAKE, tile, tile_scratch);
         break;
     case STAGE_SLICE:
         layer_fft_tile(plan, run, stage - STAGE_MAKE, tile, tile_scratch);
         break;
     case STAGE_EMIT:
-        (state->sweep.by_lanes ? layer_lanes_emit : layer_sweep_emit)(plan, run, tile);
+        (state->sweep.by_lanes   ? layer_lanes_emit
+         : state->sweep.by_cross ? layer_cross_emit
+                                 : layer_sweep_emit)(plan, run, tile);
         break;
     case STAGE_FOLD:
         layer_fold_tile(plan, run, tile);

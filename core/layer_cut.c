@@ -393,6 +393,8 @@ static bool direct_scratch(const struct layer_state *state, size_t *bytes)
 {
     if (state->sweep.by_lanes)
         return layer_lanes_scratch(state, bytes);
+    if (state->sweep.by_cross)
+        return layer_cross_scratch(state, bytes);
     if (state->planes.used)
         return layer_planes_scratch(state, bytes);
     if (state->geometry.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)

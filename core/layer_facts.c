@@ -17,6 +17,10 @@
 /* Counted in values; lanes that have no row as well. */
 static bool packed_values(const struct layer_state *state, size_t *values)
 {
+    if (state->sweep.by_cross) {
+        *values = state->sweep.packed;
+        return true;
+    }
     *values = state->plain || state->sweep.by_lanes || state->fft.used || state->planes.used || state->packs_late
                   ? 0
                   : state->weight_values;
@@ -25,7 +29,7 @@ static bool packed_values(const struct layer_state *state, size_t *values)
 
 static size_t gathered_count(const struct layer_state *state)
 {
-    return state->planes.tiles + (state->sweep.gathers ? 2 * state->sweep.tiles : 0);
+    return state->planes.tiles + (state->sweep.gathers ? state->sweep.looked[0] + state->sweep.looked[1] : 0);
 }
 
 bool layer_scratch_size(const struct layer_state *state, size_t *bytes)
@@ -161,11 +165,11 @@ void layer_conclude(const struct convolve_plan *plan, const struct convolve_run 
     const struct layer_state *state = layer_state(plan);
     const struct layer_scratch scratch = layer_scratch_parts(state, run->scratch);
     struct layer_findings *const found = scratch.findings;
-    const size_t tiles_of_lanes = state->sweep.gathers ? state->sweep.tiles : 0;
-    found->source = gathered ? join(scratch.gathered, state->planes.tiles + tiles_of_lanes)
-                             : join(scratch.source, state->source_chunks);
-    found->weight = gathered && tiles_of_lanes ? join(scratch.gathered + tiles_of_lanes, tiles_of_lanes)
-                                               : join(scratch.weight, state->weight_chunks);
+    const size_t *const looked = state->sweep.looked;
+    found->source =
+        gathered ? join(scratch.gathered, state->planes.tiles + looked[0]) : join(scratch.source, state->source_chunks);
+    found->weight = gathered && state->sweep.gathers ? join(scratch.gathered + looked[0], looked[1])
+                                                     : join(scratch.weight, state->weight_chunks);
     found->bias = join(scratch.bias, state->bias_chunks);
     if (state->winograd.m)
         layer_winograd_facts(state, &scratch, found);

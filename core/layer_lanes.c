@@ -65,6 +65,7 @@ bool layer_lanes_derive(struct layer_state *state)
     sweep->tiles = divide_up(geometry->groups, lane_count(state));
     sweep->emit_tiles = divide_up(geometry->groups, 64);
     sweep->gathers = covers(y, y->y) && covers(x, segments);
+    sweep->looked[0] = sweep->looked[1] = sweep->tiles;
     state->target_values = sweep->tiles * lane_count(state) * tap_count(geometry);
     return sweep->passes < (size_t)1 << 30;
 }

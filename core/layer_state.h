@@ -56,7 +56,12 @@ struct layer_sweep {
     size_t copy_tiles, pack_tiles, tiles, emit_tiles;
     bool
         by_lanes; /* layer_lanes.c; `cells`, `segment` and `segments` (of a row) are then those of a window and a pass */
-    bool gathers; /* tiles look at all values */
+    bool gathers; /* tiles look at all values: */
+    size_t looked[2]; /* so many of them at x, and so many at grad_output */
+    bool
+        by_cross; /* layer_cross.c; `segment` and `high` are then those of a block of places, of which `segments` counts all */
+    bool in_place; /* x is read as it lies */
+    size_t unit_rows, packed; /* packed: lanes of all places */
     size_t high; /* rows of places of a pass */
 };
 
@@ -158,8 +163,8 @@ struct layer_findings {
 struct layer_scratch {
     struct layer_findings *findings;
     struct layer_facts *source, *weight, *bias;
-    struct layer_facts
-        *gathered; /* of the source, by tiles of planes; or of the source, then the gradient, by those of lanes */
+    struct layer_facts *
+        gathered; /* of the source, by tiles of planes; or of the source, then the gradient, by those of backward_weight */
     void *packed; /* of backward_weight: grad_output */
     void *target; /* of fold; of backward_weight the sums, before they are brought into order */
     void *copied; /* of backward_weight: the input, channels last, with its padding */
@@ -291,6 +296,15 @@ void layer_sweep_prepare(const struct convolve_plan *plan, const struct convolve
 void layer_sweep_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t pass, size_t tile,
                       void *tile_scratch);
 void layer_sweep_emit(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
+
+/* ---- layer_cross.c: the same with output channels as lanes, after the cells have been counted ---- */
+bool layer_cross_suits(const struct layer_state *state);
+bool layer_cross_derive(struct layer_state *state);
+bool layer_cross_scratch(const struct layer_state *state, size_t *bytes);
+void layer_cross_prepare(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
+void layer_cross_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t pass, size_t tile,
+                      void *tile_scratch);
+void layer_cross_emit(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
 
 /* ---- layer_lanes.c: the same of depthwise layers. False where a request is not of that kind. ---- */
 bool layer_lanes_derive(struct layer_state *state);

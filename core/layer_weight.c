@@ -86,6 +86,8 @@ bool layer_sweep_derive(struct layer_state *state)
         sweep->copied = 0;
         return true;
     }
+    if (layer_cross_suits(state))
+        return layer_cross_derive(state);
     sweep->joined = geometry->axis[2].dilation == 1;
     sweep->lanes = geometry->x.channels * (sweep->joined ? geometry->axis[2].kernel : 1);
     const size_t blocks = sweep_blocks(state) * geometry->groups;
@@ -242,7 +244,9 @@ static void pack_gradients(const struct convolve_plan *plan, const struct convol
 void layer_sweep_prepare(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
 {
     const struct layer_sweep *sweep = &layer_state(plan)->sweep;
-    if (tile < sweep->copy_tiles)
+    if (sweep->by_cross)
+        layer_cross_prepare(plan, run, tile);
+    else if (tile < sweep->copy_tiles)
         copy_cells(plan, run, tile);
     else
         pack_gradients(plan, run, tile - sweep->copy_tiles);

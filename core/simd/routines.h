@@ -123,6 +123,27 @@ struct simd_lanes {
 };
 enum { SIMD_LANES_f32 = 16, SIMD_LANES_f64 = 8 };
 
+/* Sums over places, as the weight gradient of a layer: lanes are output channels, rows its input channels under its taps.
+ * Lane l of row r:
+ *
+ *     acc = accumulate ? sums[r*sums_pitch + l] : +0
+ *     for run in 0 .. runs-1, p in 0 .. places-1:
+ *         acc = fma(input[offsets[r] + run*run_pitch + p*step], lanes[(run*places + p)*width + l], acc)
+ *     sums[r*sums_pitch + l] = acc
+ *
+ * Everything counts elements; `width` is a multiple of 64 bytes, best of 256. The sums overlap nothing that is read. */
+struct simd_cross {
+    const void *input;
+    const ptrdiff_t *offsets;
+    size_t rows, runs, run_pitch, places, step;
+    size_t ahead; /* 0, or so far behind what is read lies what will be read next */
+    const void *lanes;
+    size_t width;
+    bool accumulate;
+    void *sums;
+    size_t sums_pitch;
+};
+
 /* Planes of a layer whose groups are small, from a copy of its input with the padding. Output row r, place x of filter f:
  *
  *     acc = +0
@@ -233,6 +254,9 @@ struct simd_fft_facts {
     /* see struct simd_lanes */                                                                                         \
     X(void, lanes_f32, (const struct simd_lanes *lanes))                                                                \
     X(void, lanes_f64, (const struct simd_lanes *lanes))                                                                \
+    /* see struct simd_cross */                                                                                         \
+    X(void, cross_f32, (const struct simd_cross *cross))                                                                \
+    X(void, cross_f64, (const struct simd_cross *cross))                                                                \
     /* see struct simd_plane */                                                                                         \
     X(bool, plane_f32, (const struct simd_plane *plane))                                                                \
     X(bool, plane_f64, (const struct simd_plane *plane))                                                                \

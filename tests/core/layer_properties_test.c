@@ -84,26 +84,32 @@ static void larger_layers_have_the_bits_of_the_definition(void **state)
         unsigned spatial;
         size_t items, channels, filters, high, wide, kernel, stride, dilation, groups, padding;
     } cases[] = {
-        {CONV, 2, 1, 200, 9, 14, 14, 3, 1, 1, 1, 1},    {CONV, 2, 1, 300, 9, 7, 7, 3, 1, 1, 1, 1},
-        {CONV, 2, 2, 20, 40, 20, 31, 1, 1, 1, 1, 0},    {CONV, 2, 1, 200, 9, 9, 13, 1, 2, 1, 1, 0},
-        {CONV, 2, 1, 20, 28, 40, 61, 3, 1, 1, 4, 1},    {INPUT, 2, 1, 20, 28, 40, 61, 5, 1, 2, 4, 3},
+        {CONV, 2, 1, 200, 9, 14, 14, 3, 1, 1, 1, 1},     {CONV, 2, 1, 300, 9, 7, 7, 3, 1, 1, 1, 1},
+        {CONV, 2, 2, 20, 40, 20, 31, 1, 1, 1, 1, 0},     {CONV, 2, 1, 200, 9, 9, 13, 1, 2, 1, 1, 0},
+        {CONV, 2, 1, 20, 28, 40, 61, 3, 1, 1, 4, 1},     {INPUT, 2, 1, 20, 28, 40, 61, 5, 1, 2, 4, 3},
         {CONV, 1, 1, 2, 2, 1, 1500, 3, 1, 1, 2, 1200}, /* its rows are cut, and a part lies in the padding alone */
-        {INPUT, 2, 1, 6, 10, 91, 62, 5, 3, 1, 2, 1},    {INPUT, 2, 1, 3, 3, 9, 3000, 4, 2, 2, 3, 1},
-        {CONV, 2, 1, 2, 2, 150, 540, 3, 1, 1, 2, 1},    {CONV, 2, 1, 4, 4, 40, 1500, 5, 2, 1, 2, 2},
-        {CONV, 2, 1, 40, 40, 30, 61, 3, 1, 1, 40, 1},   {CONV, 2, 1, 40, 40, 30, 61, 3, 2, 1, 40, 1},
-        {CONV, 2, 1, 20, 40, 17, 80, 5, 1, 3, 20, 6},   {CONV, 2, 1, 12, 4, 40, 70, 3, 1, 1, 4, 1},
-        {CONV, 2, 1, 3, 1, 90, 100, 7, 3, 1, 1, 3},     {CONV, 1, 1, 4, 4, 1, 5000, 9, 1, 1, 4, 4},
+        {INPUT, 2, 1, 6, 10, 91, 62, 5, 3, 1, 2, 1},     {INPUT, 2, 1, 3, 3, 9, 3000, 4, 2, 2, 3, 1},
+        {CONV, 2, 1, 2, 2, 150, 540, 3, 1, 1, 2, 1},     {CONV, 2, 1, 4, 4, 40, 1500, 5, 2, 1, 2, 2},
+        {CONV, 2, 1, 40, 40, 30, 61, 3, 1, 1, 40, 1},    {CONV, 2, 1, 40, 40, 30, 61, 3, 2, 1, 40, 1},
+        {CONV, 2, 1, 20, 40, 17, 80, 5, 1, 3, 20, 6},    {CONV, 2, 1, 12, 4, 40, 70, 3, 1, 1, 4, 1},
+        {CONV, 2, 1, 3, 1, 90, 100, 7, 3, 1, 1, 3},      {CONV, 1, 1, 4, 4, 1, 5000, 9, 1, 1, 4, 4},
         {INPUT, 2, 1, 15, 3, 1, 1, 3, 2, 1, 3, 1}, /* one place: the taps of its phase are not all */
-        {INPUT, 2, 1, 9, 40, 20, 31, 3, 2, 1, 1, 1},    {INPUT, 2, 1, 40, 40, 30, 61, 3, 1, 1, 40, 1},
-        {INPUT, 2, 1, 40, 40, 30, 61, 3, 2, 1, 40, 1},  {INPUT, 2, 1, 9, 30, 14, 14, 3, 1, 1, 1, 1},
+        {INPUT, 2, 1, 9, 40, 20, 31, 3, 2, 1, 1, 1},     {INPUT, 2, 1, 40, 40, 30, 61, 3, 1, 1, 40, 1},
+        {INPUT, 2, 1, 40, 40, 30, 61, 3, 2, 1, 40, 1},   {INPUT, 2, 1, 9, 30, 14, 14, 3, 1, 1, 1, 1},
         {CONV, 2, 3, 12, 6, 8, 12, 3, 1, 3, 3, 28}, /* units of 6 rows are too high, and 11 bands of 58 rows are 6 high too */
-        {WEIGHT, 2, 2, 40, 40, 30, 61, 3, 1, 1, 40, 1}, {WEIGHT, 2, 1, 20, 20, 90, 90, 3, 2, 2, 20, 1},
-        {WEIGHT, 1, 2, 3, 3, 1, 3000, 13, 1, 1, 3, 6},  {WEIGHT, 2, 1, 10, 40, 15, 31, 3, 1, 1, 1, 1},
-        {WEIGHT, 2, 2, 30, 70, 20, 31, 1, 1, 1, 1, 0},  {CONV, 2, 1, 40, 60, 9, 13, 3, 1, 1, 1, 1},
-        {CONV, 2, 2, 40, 64, 14, 6, 3, 1, 1, 1, 1},     {CONV, 2, 1, 80, 94, 20, 31, 3, 2, 1, 2, 1},
-        {CONV, 2, 1, 32, 32, 20, 30, 3, 1, 2, 1, 2},    {CONV, 2, 1, 300, 47, 11, 11, 1, 1, 1, 1, 0},
-        {INPUT, 2, 1, 60, 72, 17, 15, 3, 2, 1, 1, 1},   {INPUT, 2, 1, 64, 40, 17, 20, 3, 1, 1, 1, 1},
+        {WEIGHT, 2, 2, 40, 40, 30, 61, 3, 1, 1, 40, 1},  {WEIGHT, 2, 1, 20, 20, 90, 90, 3, 2, 2, 20, 1},
+        {WEIGHT, 1, 2, 3, 3, 1, 3000, 13, 1, 1, 3, 6},   {WEIGHT, 2, 1, 10, 40, 15, 31, 3, 1, 1, 1, 1},
+        {WEIGHT, 2, 2, 30, 70, 20, 31, 1, 1, 1, 1, 0},   {CONV, 2, 1, 40, 60, 9, 13, 3, 1, 1, 1, 1},
+        {CONV, 2, 2, 40, 64, 14, 6, 3, 1, 1, 1, 1},      {CONV, 2, 1, 80, 94, 20, 31, 3, 2, 1, 2, 1},
+        {CONV, 2, 1, 32, 32, 20, 30, 3, 1, 2, 1, 2},     {CONV, 2, 1, 300, 47, 11, 11, 1, 1, 1, 1, 0},
+        {INPUT, 2, 1, 60, 72, 17, 15, 3, 2, 1, 1, 1},    {INPUT, 2, 1, 64, 40, 17, 20, 3, 1, 1, 1, 1},
+        {WEIGHT, 2, 2, 12, 16, 30, 61, 3, 1, 1, 1, 1},   {WEIGHT, 2, 2, 12, 62, 20, 31, 3, 2, 1, 2, 2},
+        {WEIGHT, 2, 1, 10, 79, 9, 150, 3, 1, 2, 1, 0},   {WEIGHT, 1, 2, 4, 32, 1, 3000, 9, 1, 1, 1, 4},
+        {WEIGHT, 2, 1, 50, 144, 7, 7, 3, 1, 1, 1, 1},    {WEIGHT, 2, 2, 30, 64, 20, 31, 1, 2, 1, 1, 0},
+        {WEIGHT, 1, 1, 24, 16, 1, 45000, 1, 1, 1, 1, 0}, /* places in two passes */
     };
+    static const enum convolve_boundary modes[] = {CONVOLVE_CONSTANT, CONVOLVE_CONSTANT, CONVOLVE_REFLECT,
+                                                   CONVOLVE_WRAP};
     layer_seed(17);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (unsigned variant = 0; variant < 4; variant++) {
@@ -115,6 +121,7 @@ static void larger_layers_have_the_bits_of_the_definition(void **state)
                 .dtype = variant % 2 ? CONVOLVE_FLOAT64 : CONVOLVE_FLOAT32,
                 .channels_last = variant / 2,
                 .groups = cases[i].groups,
+                .padding_mode = cases[i].operation == WEIGHT ? modes[(i + variant) % 4] : CONVOLVE_CONSTANT,
                 .method = CONVOLVE_DIRECT,
                 .input = {.rank = rank, .size = {cases[i].items}},
                 .weight = {.rank = rank, .size = {cases[i].filters}},

@@ -143,6 +143,50 @@ CHECK_OUTER(double, f64)
 CHECK_LANES(float, f32)
 CHECK_LANES(double, f64)
 
+#define CHECK_CROSS(type, suffix)                                                                                      \
+    static void check_cross_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)              \
+    {                                                                                                                  \
+        enum { WIDTH = 64 / sizeof(type), LINES_MAX = 6, CROSS_ROWS_MAX = 20, RUNS_MAX = 4, PLACES_MAX = 12 };         \
+        for (size_t i = 0; i < 400; i++) {                                                                             \
+            ptrdiff_t offsets[CROSS_ROWS_MAX];                                                                         \
+            struct simd_cross cross = {.offsets = offsets,                                                             \
+                                       .rows = i % CROSS_ROWS_MAX + 1,                                                 \
+                                       .runs = 1 + check_random() % RUNS_MAX,                                          \
+                                       .places = 1 + check_random() % PLACES_MAX,                                      \
+                                       .step = 1 + check_random() % 3,                                                 \
+                                       .ahead = check_random() % 50,                                                   \
+                                       .width = (1 + check_random() % LINES_MAX) * WIDTH,                              \
+                                       .accumulate = check_random() % 3 == 0};                                         \
+            size_t reach = 0;                                                                                          \
+            for (size_t r = 0; r < cross.rows; r++) {                                                                  \
+                offsets[r] = (ptrdiff_t)(check_random() % 90);                                                         \
+                reach = (size_t)offsets[r] > reach ? (size_t)offsets[r] : reach;                                       \
+            }                                                                                                          \
+            cross.run_pitch = check_random() % 3 ? check_random() % 40 : cross.places * cross.step;                    \
+            cross.sums_pitch = cross.width + check_random() % 5;                                                       \
+            const size_t elements = (cross.runs - 1) * cross.run_pitch + (cross.places - 1) * cross.step + reach + 1;  \
+            const size_t factors = cross.runs * cross.places * cross.width;                                            \
+            type *const input = check_memory(0, elements * sizeof(type));                                              \
+            type *const lanes = check_memory(1, factors * sizeof(type));                                               \
+            check_fill_##suffix(input, elements);                                                                      \
+            check_fill_##suffix(lanes, factors);                                                                       \
+            cross.input = input;                                                                                       \
+            cross.lanes = lanes;                                                                                       \
+            static type expected[CROSS_ROWS_MAX * (LINES_MAX * WIDTH + 5) + PANEL_GUARD],                              \
+                found[sizeof expected / sizeof(type)];                                                                 \
+            const size_t shift = 1 + check_random() % 9;                                                               \
+            check_fill_##suffix(expected, sizeof expected / sizeof *expected);                                         \
+            memcpy(found, expected, sizeof found);                                                                     \
+            cross.sums = expected + shift;                                                                             \
+            scalar->cross_##suffix(&cross);                                                                            \
+            cross.sums = found + shift;                                                                                \
+            set->cross_##suffix(&cross);                                                                               \
+            check_same(set->name, "cross_" #suffix, cross.rows, expected, found, sizeof found);                        \
+        }                                                                                                              \
+    }
+CHECK_CROSS(float, f32)
+CHECK_CROSS(double, f64)
+
 #define CHECK_TRANSPOSE(type, suffix)                                                                                  \
     static void check_transpose_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)          \
     {                                                                                                                  \
