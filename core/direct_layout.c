@@ -20,6 +20,7 @@ enum {
     COPY_BYTES_MAX = 384 << 10, /* stays within L2, beside the output */
     PHASES = 4,
     PHASES_TAPS_MIN = 12, /* fewer are not worth the dealing */
+    LINE_TAPS_MAX = 96, /* nor are more where taps can pass along the row in place */
     CHUNK_ELEMENTS = 4096,
 };
 
@@ -155,15 +156,17 @@ static bool inner_outputs(const struct direct_layout *layout)
 static void choose_mode(struct direct_layout *layout, const struct geometry *geometry)
 {
     const bool sharing = layout->shared >= 0 && layout->row_taps > 1 && layout->shared_output > 1;
+    const bool in_place = layout->stride == 1 && layout->parts == 1 && layout->pitch_in == layout->cell &&
+                          layout->pitch_out == layout->cell && inner_outputs(layout);
+    const bool line = in_place && layout->cell == 1 && layout->taps <= LINE_TAPS_MAX;
     layout->phases = 1;
     if (geometry->exchanged)
         layout->mode = DIRECT_PLAIN;
-    else if (!sharing && layout->row_taps == 1 && layout->taps >= PHASES_TAPS_MIN && layout->dilation == 1 &&
+    else if (!sharing && !line && layout->row_taps == 1 && layout->taps >= PHASES_TAPS_MIN && layout->dilation == 1 &&
              layout->taps / 4 >= layout->stride && layout->cells_out >= PHASES * 16) {
         layout->mode = DIRECT_PHASES;
         layout->phases = PHASES;
-    } else if (layout->stride == 1 && layout->parts == 1 && layout->pitch_in == layout->cell &&
-               layout->pitch_out == layout->cell && inner_outputs(layout))
+    } else if (in_place)
         layout->mode = DIRECT_IN_PLACE;
     else
         layout->mode = DIRECT_COPIED;

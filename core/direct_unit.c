@@ -217,6 +217,7 @@ static void make_part(struct direct_unit *u, size_t first, size_t cells, bool in
     struct simd_block block = direct_describe_block(u);
     block.offsets = in_place ? u->state->place_offsets : u->state->copy_offsets;
     block.count = cells * layout->cell;
+    block.stream = layout->streams && layout->pass_count == 1 && !scattered;
     for (size_t row = 0; row < u->rows; row++) {
         unsigned char *const output =
             u->output +
