@@ -62,7 +62,7 @@ char *append_hex(char *at, uint64_t value, unsigned count)
 
 char *append_milliseconds(char *at, uint64_t ns)
 {
-    at = append_unsigned(at, ns / 1000000);
+    at = ns < 1000000 ? append_text(at, "0") : append_unsigned(at, ns / 1000000);
     *at++ = '.';
     return append_digits(at, ns / 1000 % 1000, 3);
 }

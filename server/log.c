@@ -28,8 +28,8 @@
 enum {
     LINE_BYTES_MAX = PIPE_BUF,
     PATH_BYTES_MAX = 256, /* as received; what is longer is cut */
-    NAME_BYTES_MAX = 16, /* of a member of the line */
-    VALUE_BYTES_MAX = 40, /* of the time, a level or a number, with what stands around name and value */
+    NAME_BYTES_MAX = 16, /* of a member of the line, with what stands around it */
+    VALUE_BYTES_MAX = 40, /* of the time, a level or a number, with what stands around it */
     MESSAGE_BYTES_MAX = 640, /* before escaping, at most six bytes for one */
     MEMORY_DEVICES = 1, /* their major number */
 };
@@ -63,44 +63,36 @@ void log_configure(const struct config *config)
 
 /* ---- A line ---------------------------------------------------------------------------------------------------- */
 
-enum member {
-    MEMBER_TIME,
-    MEMBER_LEVEL,
-    MEMBER_MESSAGE,
-    MEMBER_METHOD,
-    MEMBER_PATH,
-    MEMBER_CLIENT,
-    MEMBER_STATUS,
-    MEMBER_BODY_BYTES,
-    MEMBER_TOTAL_MS,
-    MEMBER_DECODE_MS,
-    MEMBER_QUEUE_MS,
-    MEMBER_COMPUTE_MS,
-    MEMBER_ENCODE_MS,
-    MEMBER_CONVOLUTION,
-    MEMBER_PROBLEM,
-    MEMBER_REQUEST_ID,
-    MEMBER_TRACEPARENT,
+/* Every member but the time, which each line begins with. */
+#define FOR_EACH_MEMBER(X)                                                                                             \
+    X(LEVEL, "level")                                                                                                  \
+    X(MESSAGE, "message")                                                                                              \
+    X(METHOD, "method")                                                                                                \
+    X(PATH, "path")                                                                                                    \
+    X(CLIENT, "client")                                                                                                \
+    X(STATUS, "status")                                                                                                \
+    X(BODY_BYTES, "body_bytes")                                                                                        \
+    X(TOTAL_MS, "total_ms")                                                                                            \
+    X(DECODE_MS, "decode_ms")                                                                                          \
+    X(QUEUE_MS, "queue_ms")                                                                                            \
+    X(COMPUTE_MS, "compute_ms")                                                                                        \
+    X(ENCODE_MS, "encode_ms")                                                                                          \
+    X(CONVOLUTION, "convolution")                                                                                      \
+    X(PROBLEM, "problem")                                                                                              \
+    X(REQUEST_ID, "request_id")                                                                                        \
+    X(TRACEPARENT, "traceparent")
+
+#define ENUMERATE(member, name) MEMBER_##member,
+enum member { FOR_EACH_MEMBER(ENUMERATE) MEMBER_COUNT };
+
+/* With what stands before and behind it, as text and in JSON. */
+struct name {
+    char text[NAME_BYTES_MAX];
+    size_t bytes;
 };
-static const char member_names[][NAME_BYTES_MAX] = {
-    [MEMBER_TIME] = "time",
-    [MEMBER_LEVEL] = "level",
-    [MEMBER_MESSAGE] = "message",
-    [MEMBER_METHOD] = "method",
-    [MEMBER_PATH] = "path",
-    [MEMBER_CLIENT] = "client",
-    [MEMBER_STATUS] = "status",
-    [MEMBER_BODY_BYTES] = "body_bytes",
-    [MEMBER_TOTAL_MS] = "total_ms",
-    [MEMBER_DECODE_MS] = "decode_ms",
-    [MEMBER_QUEUE_MS] = "queue_ms",
-    [MEMBER_COMPUTE_MS] = "compute_ms",
-    [MEMBER_ENCODE_MS] = "encode_ms",
-    [MEMBER_CONVOLUTION] = "convolution",
-    [MEMBER_PROBLEM] = "problem",
-    [MEMBER_REQUEST_ID] = "request_id",
-    [MEMBER_TRACEPARENT] = "traceparent",
-};
+#define AS_TEXT(member, name) {" " name "=", sizeof(" " name "=") - 1},
+#define AS_JSON(member, name) {",\"" name "\":", sizeof(",\"" name "\":") - 1},
+static const struct name names[2][MEMBER_COUNT] = {{FOR_EACH_MEMBER(AS_TEXT)}, {FOR_EACH_MEMBER(AS_JSON)}};
 
 struct line {
     bool json;
@@ -121,12 +113,36 @@ static void line_put(struct line *line, const char *text, size_t bytes)
 static const bool is_plain[256] = {
     [0x20 ... '"' - 1] = true, ['"' + 1 ... '\\' - 1] = true, ['\\' + 1 ... 0x7e] = true};
 
+static uint64_t bytes_of(unsigned char byte)
+{
+    return byte * UINT64_C(0x0101010101010101);
+}
+
+/* Not 0 where one of the eight bytes is below `least`, at most 0x80: a borrow spoils only bytes above such a one. */
+static uint64_t any_below(uint64_t word, unsigned char least)
+{
+    return (word - bytes_of(least)) & ~word & bytes_of(0x80);
+}
+
+static bool are_plain(uint64_t word)
+{
+    return ((word & bytes_of(0x80)) | any_below(word, 0x20) | any_below(word ^ bytes_of('"'), 1) |
+            any_below(word ^ bytes_of('\\'), 1) | any_below(word ^ bytes_of(0x7f), 1)) == 0;
+}
+
 /* As much of the text as is plain and fits; returns how much. */
 static size_t line_put_plain(struct line *line, const char *text, size_t bytes)
 {
     char *const at = line->text + line->bytes;
     const size_t room = sizeof line->text - 2 - line->bytes, most = bytes < room ? bytes : room;
     size_t count = 0;
+    uint64_t word;
+    for (; most - count >= sizeof word; count += sizeof word) {
+        memcpy(&word, text + count, sizeof word);
+        if (!are_plain(word))
+            break;
+        memcpy(at + count, &word, sizeof word);
+    }
     for (; count < most && is_plain[(unsigned char)text[count]]; count++)
         at[count] = text[count];
     line->bytes += count;
@@ -157,18 +173,10 @@ static bool has_room(const struct line *line)
 /* Returns where the value goes. There is room. */
 static char *put_name(struct line *line, enum member member)
 {
-    const char *const name = member_names[member];
-    char *at = line->text + line->bytes;
-    if (line->bytes > 1)
-        *at++ = line->json ? ',' : ' ';
-    if (line->json)
-        *at++ = '"';
-    memcpy(at, name, NAME_BYTES_MAX); /* all of it at once, then back to its end */
-    at += strlen(name);
-    if (line->json)
-        *at++ = '"';
-    *at++ = line->json ? ':' : '=';
-    return at;
+    const struct name *const name = &names[line->json][member];
+    char *const at = line->text + line->bytes;
+    memcpy(at, name->text, NAME_BYTES_MAX); /* all of it at once, then back to its end */
+    return at + name->bytes;
 }
 
 static void line_end_at(struct line *line, const char *at)
@@ -254,11 +262,13 @@ static char *append_now(char *at)
 
 static void line_begin(struct line *line, enum log_level level)
 {
-    char time[32];
+    char *at = line->text;
     line->json = as_json;
-    line->bytes = 0;
-    line_put(line, "{", line->json);
-    line_word(line, MEMBER_TIME, time, (size_t)(append_now(time) - time));
+    at = append_text(at, line->json ? "{\"time\":\"" : "time=");
+    at = append_now(at);
+    if (line->json)
+        *at++ = '"';
+    line_end_at(line, at);
     line_word(line, MEMBER_LEVEL, level_names[level], strlen(level_names[level]));
 }
 
