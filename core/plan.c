@@ -39,14 +39,6 @@ bool plan_size_add(size_t *total, size_t count, size_t element_bytes)
     return !__builtin_add_overflow(*total, bytes, total);
 }
 
-void *plan_scratch_take(unsigned char **cursor, size_t count, size_t element_bytes)
-{
-    unsigned char *const part = *cursor;
-    const size_t bytes = count * element_bytes; /* plan_size_add has found that it fits */
-    *cursor += (bytes + CONVOLVE_ALIGNMENT - 1) / CONVOLVE_ALIGNMENT * CONVOLVE_ALIGNMENT;
-    return part;
-}
-
 /* ---- From a spec to a method ------------------------------------------------------------------------------------------ */
 
 static bool fail_method(enum convolve_method id, struct convolve_error *error)
@@ -152,6 +144,17 @@ bool convolve_cost(struct convolve_cost *cost, const struct convolve_spec *spec,
 
 /* ---- Plans ------------------------------------------------------------------------------------------------------------ */
 
+/* A tile of direct takes a fraction of a millisecond, its other stages less. */
+static bool is_as_one(const struct convolve_plan *plan)
+{
+    if (plan->geometry.empty || plan->method != &direct_method)
+        return false;
+    for (unsigned stage = plan->method->stage_count(plan); stage-- > 0;)
+        if (plan->method->tile_count(plan, stage) > 1)
+            return false;
+    return true;
+}
+
 bool convolve_draft_plan(struct convolve_plan **plan, struct convolve_draft *draft, const void *kernel,
                          struct convolve_error *error)
 {
@@ -164,6 +167,7 @@ bool convolve_draft_plan(struct convolve_plan **plan, struct convolve_draft *dra
     }
     if (!made->geometry.empty && !made->method->create(made, kernel, error))
         return false;
+    made->as_one = is_as_one(made);
     *plan = made;
     return true;
 }
@@ -219,18 +223,20 @@ size_t convolve_plan_tile_scratch_bytes(const struct convolve_plan *plan)
 
 unsigned convolve_plan_stage_count(const struct convolve_plan *plan)
 {
-    return plan->geometry.empty ? 0 : plan->method->stage_count(plan);
+    return plan->as_one ? 1 : plan->geometry.empty ? 0 : plan->method->stage_count(plan);
 }
 
 size_t convolve_plan_tile_count(const struct convolve_plan *plan, unsigned stage)
 {
-    return plan->method->tile_count(plan, stage);
+    return plan->as_one ? 1 : plan->method->tile_count(plan, stage);
 }
 
 void convolve_plan_run_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage,
                             size_t tile, void *tile_scratch)
 {
-    plan->method->run_tile(plan, run, stage, tile, tile_scratch);
+    const unsigned end = plan->as_one ? plan->method->stage_count(plan) : stage + 1;
+    for (; stage < end; stage++)
+        plan->method->run_tile(plan, run, stage, tile, tile_scratch);
 }
 
 bool convolve_plan_finish(const struct convolve_plan *plan, const struct convolve_run *run,

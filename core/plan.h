@@ -62,6 +62,7 @@ struct convolve_plan {
     void
         *drafted; /* what the method's `draft` left; NULL where the plan is none of a draft's, or the method has none */
     void *state; /* the method's own */
+    bool as_one; /* whether its stages, of one tile each, are one stage to others: handing them out takes longer than they do */
     void *memory; /* what plan.c frees with the plan; NULL where the caller has the draft */
 };
 
@@ -87,6 +88,12 @@ uint64_t plan_bytes(const struct plan_sizes *sizes, unsigned threads);
 bool plan_fail_uncountable(struct convolve_error *error); /* sizes that do not fit size_t; returns false */
 
 /* Takes the next part of a scratch area that plan_size_add measured: returns *cursor and moves it on. */
-void *plan_scratch_take(unsigned char **cursor, size_t count, size_t element_bytes);
+static inline void *plan_scratch_take(unsigned char **cursor, size_t count, size_t element_bytes)
+{
+    unsigned char *const part = *cursor;
+    const size_t bytes = count * element_bytes; /* plan_size_add has found that it fits */
+    *cursor += (bytes + CONVOLVE_ALIGNMENT - 1) / CONVOLVE_ALIGNMENT * CONVOLVE_ALIGNMENT;
+    return part;
+}
 
 #endif
