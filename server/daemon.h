@@ -10,15 +10,18 @@
 #include "server/arena.h"
 #include "server/config.h"
 
+/* What each request changes lies apart from what it only reads, or every core would fetch the latter anew after each change. */
+enum { CACHE_LINE_BYTES = 64 };
+
 struct daemon {
     const struct config
         *_Atomic config; /* replaced whole by SIGHUP; old ones are kept until exit, readers hold no lock */
     struct pool *pool;
-    struct memory_budget budget;
     unsigned threads, io_threads; /* as resolved from the configuration and the cores */
     _Atomic bool draining;
-    _Atomic size_t connections, in_flight; /* in_flight: requests whose headers are known and whose answer is not out */
+    _Atomic size_t connections;
     uint64_t started_ns;
+    _Alignas(CACHE_LINE_BYTES) struct memory_budget budget;
 };
 
 #define CONVOLVED_VERSION "0.1.0"

@@ -160,7 +160,7 @@ static void request_ends(void *context, struct MHD_Connection *library, void **s
         metrics_count_request(request);
     }
     if (exchange->begun)
-        atomic_fetch_sub_explicit(&request->daemon->in_flight, 1, memory_order_relaxed);
+        metrics_count_ended();
     exchange_drop(exchange);
 }
 
@@ -229,7 +229,7 @@ static enum MHD_Result headers_known(struct exchange *exchange, const char *meth
 
     exchange->begun = true;
     exchange->version = version;
-    atomic_fetch_add_explicit(&request->daemon->in_flight, 1, memory_order_relaxed);
+    metrics_count_begun();
     request->method = arena_copy_text(&request->arena, method, strlen(method));
     if (request->method == NULL || !collect_headers(exchange)) {
         request->method = "";

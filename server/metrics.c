@@ -16,7 +16,7 @@
 #include "server/pool.h"
 #include "server/request.h"
 
-enum { SHARD_COUNT = 16, OWNED_COUNT = 8, ROUTE_COUNT_MAX = 63, CACHE_LINE_BYTES = 64 };
+enum { SHARD_COUNT = 16, OWNED_COUNT = 8, ROUTE_COUNT_MAX = 63 };
 
 /* Upper ends of the histograms' buckets, as numbers and as text. */
 static const struct {
@@ -46,6 +46,7 @@ static struct shard {
     _Alignas(CACHE_LINE_BYTES) _Atomic uint64_t requests[ROUTE_COUNT_MAX + 1][STATUS_COUNT];
     struct histogram duration, phases[PHASE_COUNT];
     _Atomic uint64_t cancelled, multiply_adds;
+    _Atomic uint64_t in_flight; /* of one shard it may be less than 0: the sum of all, modulo 2^64, is right */
 } shards[SHARD_COUNT];
 
 /* Routes in the order they were first asked for; the last place of `requests` is for whatever has no route. */
@@ -108,6 +109,16 @@ static void histogram_add(struct histogram *histogram, uint64_t ns)
         i++;
     count(&histogram->counts[i], 1);
     count(&histogram->sum_ns, ns);
+}
+
+void metrics_count_begun(void)
+{
+    count(&own_shard()->in_flight, 1);
+}
+
+void metrics_count_ended(void)
+{
+    count(&own_shard()->in_flight, UINT64_MAX);
 }
 
 void metrics_count_request(const struct request *request)
@@ -237,7 +248,7 @@ static void write_queue_depth(struct page *page, const char *name)
 
 static void write_in_flight(struct page *page, const char *name)
 {
-    print_value(page, name, page->daemon->in_flight);
+    print_value(page, name, total_at(offset_of(&shards[0].in_flight)));
 }
 
 static void write_cancelled_total(struct page *page, const char *name)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Counters and histograms in Prometheus text format. metrics.def lists them; counting is one relaxed atomic add. */
+/* Counters and histograms in Prometheus text format. metrics.def lists them; counting is an addition in a place of the thread's
+ * own. */
 #ifndef SERVER_METRICS_H
 #define SERVER_METRICS_H
 
@@ -9,6 +10,8 @@
 struct daemon;
 struct request;
 
+void metrics_count_begun(void); /* a request's headers are known */
+void metrics_count_ended(void); /* its answer is out */
 void metrics_count_request(
     const struct request *request); /* once per request, when it has ended: totals, durations, phases */
 void metrics_count_cancelled(void);

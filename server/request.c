@@ -138,10 +138,13 @@ static size_t traceparent_bytes(const char *text)
     return is_whole ? at : 0;
 }
 
-/* Unique among daemons by a random number of the process, within it by a counter. */
+/* Unique among daemons by a random number of the process, within it by a counter, of which each thread takes many at a time: they
+ * would wait for one another at every request. */
 void request_make_id(char *out, size_t bytes)
 {
+    enum { NUMBERS_AT_A_TIME = 256 };
     static _Atomic uint64_t process, counter;
+    static _Thread_local uint64_t given, end;
     uint64_t mine = atomic_load_explicit(&process, memory_order_relaxed);
 
     if (mine == 0) {
@@ -151,7 +154,11 @@ void request_make_id(char *out, size_t bytes)
         drawn |= 1;
         mine = atomic_compare_exchange_strong(&process, &none, drawn) ? drawn : none;
     }
-    const uint64_t number = atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed) + 1;
+    if (given == end) {
+        given = atomic_fetch_add_explicit(&counter, NUMBERS_AT_A_TIME, memory_order_relaxed);
+        end = given + NUMBERS_AT_A_TIME;
+    }
+    const uint64_t number = ++given;
     const unsigned digits = number >> 32 == 0 ? 8 : 16;
     assert(bytes > 16 + 1 + 16);
     char *at = append_hex(out, mine, 16);

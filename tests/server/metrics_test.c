@@ -19,7 +19,7 @@
 enum { PAGE_BYTES = 1 << 20, NAME_BYTES = 128, LABELS_BYTES = 256 };
 
 static char page[PAGE_BYTES];
-static struct daemon sample_daemon = {.budget = {.limit = 1000, .used = 123}, .connections = 7, .in_flight = 3};
+static struct daemon sample_daemon = {.budget = {.limit = 1000, .used = 123}, .connections = 7};
 
 static void take_page(void)
 {
@@ -173,7 +173,7 @@ static void the_empty_page_is_well_formed(void **state)
     check_value("convolved_memory_bytes", 123);
     check_value("convolved_memory_limit_bytes", 1000);
     check_value("convolved_connections", 7);
-    check_value("convolved_in_flight", 3);
+    check_value("convolved_in_flight", 0);
     check_value("convolved_queue_depth", 0);
     check_value("convolved_request_duration_seconds_count", 0);
     assert_non_null(strstr(page, "\nconvolved_build_info{version=\"" CONVOLVED_VERSION "\",simd=\""));
@@ -244,6 +244,29 @@ static void *count_many(void *unused)
     return unused;
 }
 
+static void *end_two(void *unused)
+{
+    metrics_count_ended();
+    metrics_count_ended();
+    return unused;
+}
+
+/* A request may end in another thread than it has begun in. */
+static void requests_in_flight_are_counted(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    for (int i = 0; i < 5; i++)
+        metrics_count_begun();
+    assert_int_equal(pthread_create(&thread, NULL, end_two, NULL), 0);
+    pthread_join(thread, NULL);
+    take_page();
+    check_value("convolved_in_flight", 3);
+    metrics_count_ended();
+    take_page();
+    check_value("convolved_in_flight", 2);
+}
+
 /* More routes than there is room for, first named by many threads at once: none is lost, none is there twice. */
 static void nothing_is_lost_among_threads(void **state)
 {
@@ -293,11 +316,9 @@ static void a_page_too_small_tells_what_it_needs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_empty_page_is_well_formed),
-        cmocka_unit_test(requests_are_counted_by_route_and_status),
-        cmocka_unit_test(phases_fall_into_buckets),
-        cmocka_unit_test(nothing_is_lost_among_threads),
-        cmocka_unit_test(a_page_too_small_tells_what_it_needs),
+        cmocka_unit_test(the_empty_page_is_well_formed), cmocka_unit_test(requests_are_counted_by_route_and_status),
+        cmocka_unit_test(phases_fall_into_buckets),      cmocka_unit_test(requests_in_flight_are_counted),
+        cmocka_unit_test(nothing_is_lost_among_threads), cmocka_unit_test(a_page_too_small_tells_what_it_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
