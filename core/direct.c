@@ -188,7 +188,8 @@ static void scan_share(const struct convolve_plan *plan, const struct convolve_r
 {
     const struct direct_layout *layout = &direct_state(plan)->layout;
     const wide chunks = (wide)layout->input_groups * layout->input_chunks;
-    const size_t first = (size_t)(chunks * index / count), end = (size_t)(chunks * (index + 1) / count);
+    const size_t first = index == 0 ? 0 : (size_t)(chunks * index / count);
+    const size_t end = index + 1 == count ? (size_t)chunks : (size_t)(chunks * (index + 1) / count);
     for (size_t chunk = first; chunk < end; chunk++)
         direct_scan_chunk(plan, run, chunk);
 }

@@ -79,14 +79,15 @@ static size_t kernel_element(const struct geometry *geometry, size_t slice, size
     return element;
 }
 
-static void add_weight(struct direct_facts *facts, double value)
+static inline void add_weight(struct direct_facts *facts, double value)
 {
+    const double magnitude = fabs(value);
     if (!isfinite(value)) {
         facts->nonfinite = true;
         return;
     }
-    facts->largest += fabs(value);
-    facts->fractional |= value != rint(value);
+    facts->largest += magnitude;
+    facts->fractional |= magnitude < 0x1p52 && value != (double)(int64_t)value;
 }
 
 static void add_integer(struct direct_facts *facts, int64_t value)
@@ -96,23 +97,41 @@ static void add_integer(struct direct_facts *facts, int64_t value)
         facts->integer = UINT64_MAX;
 }
 
-void direct_pack_chunk(const struct convolve_plan *plan, const struct convolve_run *run, size_t chunk)
+/* Taps first .. end of a slice of real values, to `values` on. Neighbouring taps of the last axis are neighbours in the tensor: only
+ * its ends are looked up. */
+static void pack_reals(const struct convolve_plan *plan, const void *kernel, size_t slice, size_t first, size_t end,
+                       void *values, struct direct_facts *facts)
 {
-    const struct direct_layout *layout = &direct_state(plan)->layout;
-    const struct geometry *geometry = &plan->geometry;
-    const struct direct_scratch scratch = direct_scratch_parts(layout, run->scratch);
-    const size_t slice = chunk / layout->kernel_chunks, first = chunk % layout->kernel_chunks * layout->chunk_elements;
-    const size_t end = first + layout->chunk_elements < layout->kernel_group_elements ? first + layout->chunk_elements
-                                                                                      : layout->kernel_group_elements;
-    const size_t base = slice * layout->kernel_group_elements;
+    const struct geometry *const geometry = &plan->geometry;
+    const struct geometry_axis *const axis = &geometry->axis[geometry->rank ? geometry->rank - 1 : 0];
+    const bool f32 = direct_state(plan)->layout.element == DIRECT_F32;
+    const size_t row = geometry->rank && axis->convolved ? axis->kernel : 1;
+    const ptrdiff_t pitch = (ptrdiff_t)axis->kernel_pitch, step = geometry->flipped ? -pitch : pitch;
+    for (size_t tap = first, row_end = first - first % row; tap < end;) {
+        ptrdiff_t from = (ptrdiff_t)kernel_element(geometry, slice, tap);
+        row_end += row;
+        for (; tap < row_end && tap < end; tap++, from += step) {
+            const double value = f32 ? (double)((const float *)kernel)[from] : ((const double *)kernel)[from];
+            if (f32)
+                ((float *)values)[tap - first] = (float)value;
+            else
+                ((double *)values)[tap - first] = value;
+            add_weight(facts, value);
+        }
+    }
+}
+
+/* The same for integers, and for complex values as pairs: elements first .. end. */
+static void pack_parts(const struct convolve_plan *plan, const void *kernel, size_t slice, size_t first, size_t end,
+                       void *values, struct direct_facts *facts)
+{
+    const struct direct_layout *const layout = &direct_state(plan)->layout;
+    const struct geometry *const geometry = &plan->geometry;
+    const struct geometry_axis *const axis = &geometry->axis[geometry->rank ? geometry->rank - 1 : 0];
     const unsigned parts = layout->parts;
-    struct direct_facts facts = {0};
     size_t run_end = first, from = 0;
-    const unsigned last = geometry->rank ? geometry->rank - 1 : 0;
-    const struct geometry_axis *axis = &geometry->axis[last];
     for (size_t i = first; i < end; i++) {
         const size_t tap = i / parts;
-        /* Neighbouring taps of the last axis are neighbours in the tensor: only its ends are looked up. */
         if (i >= run_end) {
             from = kernel_element(geometry, slice, tap);
             const size_t length = geometry->rank && axis->convolved ? axis->kernel - tap % axis->kernel : 1;
@@ -123,19 +142,36 @@ void direct_pack_chunk(const struct convolve_plan *plan, const struct convolve_r
         const double sign = geometry->conjugated && i % parts ? -1 : 1;
         switch (layout->element) {
         case DIRECT_F32:
-            ((float *)scratch.values)[base + i] = (float)sign * ((const float *)run->kernel)[source];
-            add_weight(&facts, (double)((const float *)run->kernel)[source]);
+            ((float *)values)[i - first] = (float)sign * ((const float *)kernel)[source];
+            add_weight(facts, (double)((const float *)kernel)[source]);
             break;
         case DIRECT_F64:
-            ((double *)scratch.values)[base + i] = sign * ((const double *)run->kernel)[source];
-            add_weight(&facts, ((const double *)run->kernel)[source]);
+            ((double *)values)[i - first] = sign * ((const double *)kernel)[source];
+            add_weight(facts, ((const double *)kernel)[source]);
             break;
         case DIRECT_U64:
-            ((int64_t *)scratch.values)[base + i] = ((const int64_t *)run->kernel)[source];
-            add_integer(&facts, ((const int64_t *)run->kernel)[source]);
+            ((int64_t *)values)[i - first] = ((const int64_t *)kernel)[source];
+            add_integer(facts, ((const int64_t *)kernel)[source]);
             break;
         }
     }
+}
+
+void direct_pack_chunk(const struct convolve_plan *plan, const struct convolve_run *run, size_t chunk)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    const struct direct_scratch scratch = direct_scratch_parts(layout, run->scratch);
+    const size_t slice = chunk / layout->kernel_chunks, first = chunk % layout->kernel_chunks * layout->chunk_elements;
+    const size_t end = first + layout->chunk_elements < layout->kernel_group_elements ? first + layout->chunk_elements
+                                                                                      : layout->kernel_group_elements;
+    const size_t base = slice * layout->kernel_group_elements;
+    struct direct_facts facts = {0};
+    if (layout->parts == 1 && layout->element != DIRECT_U64)
+        pack_reals(plan, run->kernel, slice, first, end,
+                   (unsigned char *)scratch.values + (base + first) * layout->element_bytes, &facts);
+    else
+        pack_parts(plan, run->kernel, slice, first, end,
+                   (unsigned char *)scratch.values + (base + first) * layout->element_bytes, &facts);
     scratch.kernel_facts[chunk] = facts;
 }
 

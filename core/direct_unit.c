@@ -15,14 +15,17 @@
 static bool place_unit(struct direct_unit *u, size_t unit)
 {
     const struct direct_layout *layout = u->layout;
-    const size_t segment = unit % layout->segments;
-    unit /= layout->segments;
-    const size_t group = unit % layout->row_groups;
-    unit /= layout->row_groups;
     const size_t apart = least(layout->row_apart, layout->shared_output);
-    const size_t phase = unit % apart;
-    unit /= apart;
-    for (unsigned i = layout->outer_count; i-- > 0;) {
+    size_t segment = 0, group = 0, phase = 0;
+    if (unit > 0) { /* of a small array there is the first alone, which is worth no divisions */
+        segment = unit % layout->segments;
+        unit /= layout->segments;
+        group = unit % layout->row_groups;
+        unit /= layout->row_groups;
+        phase = unit % apart;
+        unit /= apart;
+    }
+    for (unsigned i = layout->outer_count; unit > 0 && i-- > 0;) {
         if ((int)i == layout->shared)
             continue;
         u->coordinate[i] = unit % layout->outer[i].output;
@@ -30,7 +33,8 @@ static bool place_unit(struct direct_unit *u, size_t unit)
     }
     u->cell_first = segment * layout->unit_cells;
     u->cells = least(layout->unit_cells, layout->cells_out - u->cell_first);
-    const size_t all = (layout->shared_output - phase + apart - 1) / apart, first = group * layout->unit_rows;
+    const size_t all = apart > 1 ? (layout->shared_output - phase + apart - 1) / apart : layout->shared_output;
+    const size_t first = group * layout->unit_rows;
     if (first >= all)
         return false;
     u->rows = least(layout->unit_rows, all - first);
@@ -42,15 +46,17 @@ static bool place_unit(struct direct_unit *u, size_t unit)
 static void place_pass(struct direct_unit *u, size_t pass)
 {
     const struct direct_layout *layout = u->layout;
-    const size_t tap_cuts = (layout->taps + layout->pass_taps - 1) / layout->pass_taps;
-    const size_t row_cuts = (layout->row_taps + layout->pass_rows - 1) / layout->pass_rows;
     u->accumulate = pass > 0;
-    u->tap_first = pass % tap_cuts * layout->pass_taps;
+    u->tap_first = u->row_tap_first = u->plane_first = 0;
+    if (pass > 0) {
+        const size_t tap_cuts = (layout->taps + layout->pass_taps - 1) / layout->pass_taps;
+        const size_t row_cuts = (layout->row_taps + layout->pass_rows - 1) / layout->pass_rows;
+        u->tap_first = pass % tap_cuts * layout->pass_taps;
+        u->row_tap_first = pass / tap_cuts % row_cuts * layout->pass_rows;
+        u->plane_first = pass / tap_cuts / row_cuts * layout->pass_planes;
+    }
     u->taps = least(layout->pass_taps, layout->taps - u->tap_first);
-    pass /= tap_cuts;
-    u->row_tap_first = pass % row_cuts * layout->pass_rows;
     u->row_taps = least(layout->pass_rows, layout->row_taps - u->row_tap_first);
-    u->plane_first = pass / row_cuts * layout->pass_planes;
     u->planes = least(layout->pass_planes, layout->planes - u->plane_first);
     u->input_rows = (u->rows - 1) * layout->row_step + u->row_taps;
     if (layout->mode == DIRECT_PHASES)
