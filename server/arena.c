@@ -246,7 +246,7 @@ static struct arena_block *block_create(struct arena *arena, size_t bytes, size_
 
 /* ---- Small things ---------------------------------------------------------------------------------------------- */
 
-static bool chunk_add(struct arena *arena)
+static __attribute__((noinline)) bool chunk_add(struct arena *arena)
 {
     struct arena_block *chunk;
     if (arena->chunk_bytes == 0) {
@@ -279,7 +279,7 @@ static size_t padding_to(const char *address, size_t alignment)
 }
 
 /* At most half a first chunk. */
-static void *chunk_cut(struct arena *arena, size_t bytes, size_t alignment)
+static inline void *chunk_cut(struct arena *arena, size_t bytes, size_t alignment)
 {
     size_t padding = padding_to(arena->bump, alignment);
     if (arena->bump == NULL || (size_t)(arena->bump_end - arena->bump) < padding + bytes) {

@@ -116,30 +116,39 @@ static inline bool append_number(struct json_numbers *numbers, const struct toke
 
 /* ---- Tensors ---- */
 
-/* One digit with a comma or a bracket right behind it: what many a small array is made of. There is room, and no other number
- * makes it anything else than whole. */
-static inline const char *take_digits(const char *at, struct json_numbers *numbers)
+/* Numbers of one digit with a comma or the list's bracket right behind: what many a small array is made of. No number makes it
+ * anything else than whole. Returns where they end, which is the list's bracket or what is otherwise. */
+static inline const char *take_digits(const char *at, struct json_numbers *numbers, bool *closed)
 {
-    double *const values = numbers->values;
-    size_t count = numbers->count;
-    for (; count < numbers->capacity; at += 2) {
+    double *const values = numbers->values, *const end = values + numbers->capacity, *to = values + numbers->count;
+    *closed = false;
+    while (to < end && !*closed) {
         const bool negative = *at == '-';
-        if (!json_is_digit(at[negative]) || at[negative + 1] != ',')
+        const char *const digit = at + negative;
+        if (!json_is_digit(*digit) || (digit[1] != ',' && digit[1] != ']'))
             break;
-        values[count++] = json_with_sign((double)(at[negative] - '0'), negative);
-        at += negative;
+        *to++ = json_with_sign((double)(*digit - '0'), negative);
+        if (digit[1] == ',') {
+            at = digit + 2;
+            continue;
+        }
+        at = digit + 1;
+        *closed = true;
     }
-    numbers->count = count;
+    numbers->count = (size_t)(to - values);
     return at;
 }
 
 /* The numbers of a list of the innermost depth; behind it is its bracket. */
 static bool take_row(struct small *small, struct json_numbers *numbers)
 {
+    bool closed = false;
     for (;;) {
         struct token token;
         if (numbers->form == NUMBERS_WHOLE)
-            small->at = take_digits(small->at, numbers);
+            small->at = take_digits(small->at, numbers, &closed);
+        if (closed)
+            return true;
         skip_space(small);
         if (!take_number(small, &token) || !append_number(numbers, &token))
             return false;
@@ -258,7 +267,7 @@ static bool take_word(struct small *small, struct json_value *value)
 static size_t plain_length(const struct small *small)
 {
     const char *const text = small->at + 1, *at = text;
-    while (at < small->last && *at >= ' ' && *at < 0x7f && *at != '"' && *at != '\\')
+    while (*at != '"' && at < small->last && *at >= ' ' && *at < 0x7f && *at != '\\')
         at++;
     return *at == '"' ? (size_t)(at - text) : SIZE_MAX;
 }
