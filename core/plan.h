@@ -62,7 +62,7 @@ struct convolve_plan {
     void
         *drafted; /* what the method's `draft` left; NULL where the plan is none of a draft's, or the method has none */
     void *state; /* the method's own */
-    bool as_one; /* whether its stages, of one tile each, are one stage to others: handing them out takes longer than they do */
+    bool as_one; /* its stages, of one tile each, are one to others: handing them out would take longer than they do */
     void *memory; /* what plan.c frees with the plan; NULL where the caller has the draft */
 };
 
