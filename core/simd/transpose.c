@@ -68,8 +68,14 @@
                 store_##suffix(out + r * out_pitch, v[r]);                                                             \
         }                                                                                                              \
     }                                                                                                                  \
-    static void move_edge_##suffix(type *out, size_t out_pitch, const type *in, size_t in_pitch, size_t rows,          \
-                                   size_t columns)                                                                     \
+    /* On its own, since addresses of every row that go on from square to square are too many for the registers. */    \
+    static __attribute__((noinline)) void move_whole_##suffix(type *out, size_t out_pitch, const type *in,             \
+                                                              size_t in_pitch)                                         \
+    {                                                                                                                  \
+        move_square_##suffix(out, out_pitch, in, in_pitch, 0, 0);                                                      \
+    }                                                                                                                  \
+    static __attribute__((noinline)) void move_edge_##suffix(type *out, size_t out_pitch, const type *in,              \
+                                                             size_t in_pitch, size_t rows, size_t columns)             \
     {                                                                                                                  \
         move_square_##suffix(out, out_pitch, in, in_pitch, rows, columns);                                             \
     }                                                                                                                  \
@@ -86,7 +92,7 @@
                 if (high || wide)                                                                                      \
                     move_edge_##suffix(to, out_pitch, from, in_pitch, high, wide);                                     \
                 else                                                                                                   \
-                    move_square_##suffix(to, out_pitch, from, in_pitch, 0, 0);                                         \
+                    move_whole_##suffix(to, out_pitch, from, in_pitch);                                                \
             }                                                                                                          \
         }                                                                                                              \
     }
