@@ -19,6 +19,7 @@ enum {
     STAGE_SWEEP,
     STAGE_SLICE,
     STAGE_EMIT,
+    STAGE_TRANSFORM,
     STAGE_FOLD,
     STAGE_JOIN,
     STAGE_CHECK
@@ -31,13 +32,21 @@ static bool sweeps(const struct layer_state *state)
     return state->geometry.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT && !state->plain && !state->fft.used;
 }
 
-/* backward_weight goes over the places in passes, then brings its sums into order; a fold follows on what makes padded cells. */
+/* winograd transforms first, knowing which items it makes; backward_weight goes over the places in passes, then brings its sums
+ * into order; a fold follows on what makes padded cells. */
 static unsigned layer_stage_count(const struct convolve_plan *plan)
 {
     const struct layer_state *state = layer_state(plan);
     if (state->fft.used)
         return 3 + (unsigned)state->fft.slices + state->fold;
-    return 4 + (sweeps(state) ? (unsigned)state->sweep.passes : 0) + (state->fold || layer_joins(state));
+    return 4 + (sweeps(state) ? (unsigned)state->sweep.passes : 0) + (state->fold || layer_joins(state)) +
+           (state->winograd.m != 0);
+}
+
+/* winograd packs weights for `direct` once it is known whether an item needs them. */
+static size_t early_packs(const struct layer_state *state)
+{
+    return state->winograd.m ? 0 : state->pack_tiles;
 }
 
 static unsigned stage_of(const struct convolve_plan *plan, unsigned stage)
@@ -53,6 +62,8 @@ static unsigned stage_of(const struct convolve_plan *plan, unsigned stage)
         return STAGE_JOIN;
     if (sweeps(layer_state(plan)))
         return stage < STAGE_MAKE + layer_state(plan)->sweep.passes ? STAGE_SWEEP : STAGE_EMIT;
+    if (layer_state(plan)->winograd.m)
+        return stage == STAGE_MAKE ? STAGE_TRANSFORM : stage == STAGE_MAKE + 1 ? STAGE_MAKE : STAGE_FOLD;
     return stage == STAGE_MAKE ? STAGE_MAKE : STAGE_FOLD;
 }
 
@@ -61,7 +72,7 @@ static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
     const struct layer_state *state = layer_state(plan);
     switch (stage_of(plan, stage)) {
     case STAGE_PACK:
-        return state->sweep.copy_tiles + state->sweep.pack_tiles + state->pack_tiles + state->scan_tiles +
+        return state->sweep.copy_tiles + state->sweep.pack_tiles + early_packs(state) + state->scan_tiles +
                (state->winograd.m ? layer_winograd_scan_tiles(state) : 0);
     case STAGE_CONCLUDE:
     case STAGE_JOIN:
@@ -69,13 +80,15 @@ static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
     case STAGE_MAKE:
         return state->plain         ? state->plain_tiles
                : state->planes.used ? state->planes.tiles
-                                    : state->tile_count + state->winograd.units;
+                                    : state->tile_count + state->winograd.tiles_made;
     case STAGE_SWEEP:
         return state->sweep.tiles;
     case STAGE_SLICE:
         return state->fft.planes;
     case STAGE_EMIT:
         return state->sweep.emit_tiles;
+    case STAGE_TRANSFORM:
+        return state->winograd.weight_tiles + state->winograd.cell_tiles + state->pack_tiles;
     case STAGE_FOLD:
         return state->fold_tiles;
     default:
@@ -83,11 +96,20 @@ static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
     }
 }
 
-static void pack_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
+/* Winograd's weights, and the cells of its only unit; then the weights of `direct`. What no item needs is left out. */
+static void transform_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile,
+                           void *tile_scratch)
 {
-    layer_pack_tile(plan, run, tile);
-    if (layer_state(plan)->winograd.m)
-        layer_winograd_pack(plan, run, tile);
+    const struct layer_winograd *w = &layer_state(plan)->winograd;
+    const struct layer_findings *found = layer_scratch_parts(layer_state(plan), run->scratch).findings;
+    if (tile >= w->weight_tiles + w->cell_tiles) {
+        if (found->some_direct)
+            layer_pack_tile(plan, run, tile - w->weight_tiles - w->cell_tiles);
+    } else if (tile >= w->weight_tiles) {
+        layer_winograd_cells(plan, run, tile - w->weight_tiles, tile_scratch);
+    } else if (found->some_winograd) {
+        layer_winograd_pack(plan, run, tile, tile_scratch);
+    }
 }
 
 /* What tiles look at that make outputs is left to them. */
@@ -100,14 +122,15 @@ static void prepare_tile(const struct convolve_plan *plan, const struct convolve
 {
     const struct layer_state *state = layer_state(plan);
     const size_t sweep = state->sweep.copy_tiles + state->sweep.pack_tiles;
+    const size_t packs = sweep + early_packs(state);
     if (tile < sweep)
         layer_sweep_prepare(plan, run, tile);
-    else if (tile - sweep < state->pack_tiles)
-        pack_tile(plan, run, tile - sweep);
-    else if (tile - sweep - state->pack_tiles < state->scan_tiles)
-        layer_scan_tile(plan, run, first_chunk(state), tile - sweep - state->pack_tiles);
+    else if (tile < packs)
+        layer_pack_tile(plan, run, tile - sweep);
+    else if (tile - packs < state->scan_tiles)
+        layer_scan_tile(plan, run, first_chunk(state), tile - packs);
     else
-        layer_winograd_scan(plan, run, tile - sweep - state->pack_tiles - state->scan_tiles);
+        layer_winograd_scan(plan, run, tile - packs - state->scan_tiles);
 }
 
 static void conclude(const struct convolve_plan *plan, const struct convolve_run *run)
@@ -122,11 +145,11 @@ static void conclude(const struct convolve_plan *plan, const struct convolve_run
 static void make_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile, void *tile_scratch)
 {
     const struct layer_state *state = layer_state(plan);
-    if (tile < state->winograd.units) {
+    if (tile < state->winograd.tiles_made) {
         layer_winograd_unit(plan, run, tile, tile_scratch);
         return;
     }
-    const size_t first = (tile - state->winograd.units) * state->units_per_tile;
+    const size_t first = (tile - state->winograd.tiles_made) * state->units_per_tile;
     for (size_t i = first; i < state->unit_count && i < first + state->units_per_tile; i++)
         layer_run_unit(plan, run, i, tile_scratch);
 }
@@ -168,6 +191,9 @@ static void layer_run_tile(const struct convolve_plan *plan, const struct convol
         (state->sweep.by_lanes   ? layer_lanes_emit
          : state->sweep.by_cross ? layer_cross_emit
                                  : layer_sweep_emit)(plan, run, tile);
+        break;
+    case STAGE_TRANSFORM:
+        transform_tile(plan, run, tile, tile_scratch);
         break;
     case STAGE_FOLD:
         layer_fold_tile(plan, run, tile);
@@ -268,7 +294,7 @@ static bool choose_method(struct convolve_plan *plan, struct layer_state *state,
     const struct layer_geometry *geometry = &state->geometry;
     const bool free_choice = spec->method == CONVOLVE_AUTO && !spec->max_error_given && !state->plain;
     if (spec->method == CONVOLVE_WINOGRAD ||
-        (free_choice && layer_winograd_accepts(geometry, NULL) && layer_winograd_pays(state))) {
+        (free_choice && layer_winograd_can(geometry) && layer_winograd_pays(state))) {
         plan->method = &layer_winograd;
         return layer_winograd_derive(state);
     }

@@ -174,6 +174,13 @@ static void fill_row(const struct layer_state *state, unsigned char *out, const 
         fill_row_u64((uint64_t *)(void *)out, (const uint64_t *)(const void *)base, span, pitch, boundary, length);
 }
 
+void layer_copy_row(const struct layer_state *state, void *out, const void *base, int64_t start, size_t step,
+                    size_t count)
+{
+    const struct span span = span_of(start, step, count, state->cut[2].source);
+    fill_row(state, out, base, &span, state->source.axis_pitch[2] * state->parts);
+}
+
 /* The offset of the source's place along an axis, in values; false where it is a zero. */
 static bool place_offset(const struct layer_state *state, unsigned axis, int64_t place, size_t *offset)
 {

@@ -133,9 +133,8 @@ static void pack_block(const struct layer_state *state, void *packed, const void
     }
 }
 
-/* Rows as they lie in the tensor become columns: `columns` of them, `width` apart. */
-static void turn_rows(const struct convolve_plan *plan, unsigned char *out, size_t width, const void *weights,
-                      size_t from, size_t rows, size_t columns)
+void layer_pack_turn(const struct convolve_plan *plan, void *out, size_t width, const void *weights, size_t from,
+                     size_t rows, size_t columns)
 {
     const struct layer_state *state = layer_state(plan);
     const size_t pitch = state->weight_row_pitch;
@@ -157,7 +156,7 @@ void layer_pack_steps(const struct convolve_plan *plan, const struct convolve_ru
         layer_look(plan, weights + r * chain * state->element_bytes, count, facts);
     if (rows < width)
         memset(out, 0, count * width * state->element_bytes);
-    turn_rows(plan, out, width, run->kernel, from, rows, count);
+    layer_pack_turn(plan, out, width, run->kernel, from, rows, count);
 }
 
 void layer_pack_look(const struct convolve_plan *plan, const struct convolve_run *run, size_t block)
@@ -196,10 +195,10 @@ static void turn_taps(const struct convolve_plan *plan, unsigned char *packed, c
         apart[tap] = count * bytes;
     }
     for (size_t channel = 0; channel < state->channels; channel++) {
-        turn_rows(plan, turned, width, weights,
-                  group * state->weight_group_pitch + channel * state->weight_channel_pitch +
-                      row * state->weight_row_pitch,
-                  rows, taps);
+        layer_pack_turn(plan, turned, width, weights,
+                        group * state->weight_group_pitch + channel * state->weight_channel_pitch +
+                            row * state->weight_row_pitch,
+                        rows, taps);
         for (size_t tap = 0; tap < taps; tap++)
             memcpy(packed + to[tap] + channel * apart[tap], turned + tap * bytes, bytes);
     }

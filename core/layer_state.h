@@ -65,16 +65,30 @@ struct layer_sweep {
     size_t high; /* rows of places of a pass */
 };
 
-/* How winograd cuts a layer up (layer_winograd.c); m is 0 under another method. Lengths in cells count real numbers. */
+/* How winograd cuts a layer up (layer_winograd.c); m is 0 under another method. Lengths in cells count real numbers. Along y
+ * and x the places of a phase are `step` apart, so that what they see has no gaps; along z all taps are summed, each a plane of
+ * tiles away. A strip is a row of tiles of one phase. */
 struct layer_winograd {
     unsigned m;
-    size_t tiles[2]; /* rows of tiles, and tiles of a row */
-    size_t high, wide, row_units, column_units, units; /* tiles of a unit; units of a slice, and of all */
-    size_t rows; /* output channels whose products are there at a time */
-    size_t lines, phase; /* of a unit's cells: rows, and from one of the m phases of a row to the next */
+    size_t step[2]; /* along y and x, of which there are as many phases */
+    size_t taps; /* along z */
+    size_t tiles[2]; /* of a phase: strips, and tiles of one */
+    size_t strips; /* of a plane, phase by phase */
+    size_t deep, high, wide; /* of a unit: planes, strips of each, tiles of a strip */
+    size_t plane_units, strip_units, column_units, units; /* of a slice along each axis, and of all */
+    size_t planes; /* of the source, that a unit sees */
+    size_t lines,
+        phase; /* rows of cells of strips below each other, and from one of the m phases of a row to the next */
+    size_t filled; /* rows of cells of a plane of a unit, each strip's own */
+    size_t lanes; /* output channels side by side, of a block */
     size_t pitch; /* from a channel's tiles to the next one's */
     size_t cell_pitch, made_pitch; /* from one product to the next, of the cells and of what is made */
+    size_t chunk, chunk_pitch; /* channels whose weights are transformed at a time, and from one product to the next */
     size_t block, weights; /* transformed: of a block of rows, and of all */
+    size_t band; /* strips that are made at a time, all planes' one behind the other */
+    bool shared; /* there is one unit, whose cells all tiles share; each makes a block of rows */
+    bool late; /* blocks of weights are transformed by those that multiply with them */
+    size_t cell_tiles, weight_tiles, tiles_made;
     size_t item_values, item_chunks, weight_chunks; /* to look at */
 };
 
@@ -156,6 +170,7 @@ struct layer_findings {
     double bound; /* of every output */
     double floor; /* of those that are not looked at */
     bool check; /* outputs are to be looked at one by one */
+    bool some_winograd, some_direct; /* of the items under winograd */
     /* Found while tiles run; by __atomic operations only. */
     uint64_t first_nonfinite, checked_bound, overflow;
 };
@@ -170,7 +185,7 @@ struct layer_scratch {
     void *copied; /* of backward_weight: the input, channels last, with its padding */
     struct simd_fft_facts *item_facts; /* of winograd: of chunks of the items, then of the weight */
     struct layer_item *items;
-    void *transformed;
+    void *transformed, *cells; /* of winograd: weights; the only unit's cells */
     double *plane_bounds; /* of fft: of every plane of the target */
 };
 
@@ -239,6 +254,10 @@ void layer_pack_late(struct layer_state *state);
 void layer_pack_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
 /* Looks at the weights of a block, where packing does. */
 void layer_pack_look(const struct convolve_plan *plan, const struct convolve_run *run, size_t block);
+/* Rows of the weight as they lie in the tensor, the first from value `from` on, become columns: `columns` of them, `width`
+ * apart. */
+void layer_pack_turn(const struct convolve_plan *plan, void *out, size_t width, const void *weights, size_t from,
+                     size_t rows, size_t columns);
 /* Steps first .. first+count-1 of the block that begins with `row`, which is conv's, and what they tell: adds to the facts. */
 void layer_pack_steps(const struct convolve_plan *plan, const struct convolve_run *run, void *out, size_t group,
                       size_t row, size_t first, size_t count, struct layer_facts *facts);
@@ -265,6 +284,9 @@ unsigned char *layer_made_row(const struct layer_unit *unit, size_t row, size_t 
 unsigned char *layer_target_row(const struct layer_unit *unit, size_t row, size_t y);
 /* Fills unit->space with `channels` channels from `channel` on. */
 void layer_copy_input(const struct layer_unit *unit, size_t channel, size_t channels);
+/* `count` places of a row of the source, which begins at `base`: from `start` on, `step` apart, with what stands outside. */
+void layer_copy_row(const struct layer_state *state, void *out, const void *base, int64_t start, size_t step,
+                    size_t count);
 /* Fills the offsets and what the copy's pitches are. */
 void layer_copy_offsets(struct layer_unit *unit);
 

@@ -4,7 +4,7 @@
  * The bound. F(m, 3) is a sum of products along paths: an output is the sum over channels, cells l, taps k and products j of
  * A_ij * (G_jk * tap) * (B_jl * cell). Every rounding multiplies the paths through it by 1 + d, |d| <= u, and no path meets
  * more than `roundings` of them: 4 along an axis in G (a constant, a product, two sums), 4 in B^T, 5 in A^T, twice each, and
- * one for each channel. So an output is within expm1(roundings*u) * C * K^2 * max|tap| * max|cell| of the exact one, K the
+ * one for each channel (and tap along z). So an output is within expm1(roundings*u) * C * K^2 * max|tap| * max|cell| of the exact one, K the
  * largest over i of sum_j |A_ij| sum_k |G_jk| sum_l |B_jl|: 8 for m of 2, 48 for m of 4. Where a step underflows it is off by
  * `tiny` at most, which what follows multiplies by less than 2^24 and the other factor.
  *
@@ -15,9 +15,20 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdlib.h>
 
-enum { UNIT_TILES = 112, UNIT_WORK = 1 << 26, ROW_BLOCK = 32, SCAN_VALUES = 1 << 16 };
+enum {
+    UNIT_BYTES = 11 << 17, /* of the second-level cache, for what is transformed of a unit */
+    UNIT_WORK = 1 << 27, /* multiply-adds */
+    UNIT_TILES_LEAST = 12,
+    BAND_TILES = 56, /* about as many are made at a time */
+    DEEP_LEAST = 4,
+    HIGH_LEAST = 2, /* planes and strips that a unit has where there are as many */
+    WIDE_LEAST = 8, /* tiles of a strip, where it is cut */
+    CHUNK_BYTES = 5 << 15, /* of the second-level cache, for the transformed weights of some channels */
+    LATE_WEIGHTS = 1 << 18, /* transformed real numbers, from which on blocks are made by those who multiply */
+    CELL_TILES = 8, /* of the only unit */
+    SCAN_VALUES = 1 << 16,
+};
 
 static size_t divide_up(size_t a, size_t b)
 {
@@ -43,71 +54,170 @@ bool layer_winograd_accepts(const struct layer_geometry *geometry, struct convol
     return !why || convolve_fail(error, "invalid-value", "/method", "method winograd %s: use auto or direct", why);
 }
 
-/* Multiplications for each channel and row. */
-static double products(const struct layer_state *state, unsigned m)
+bool layer_winograd_can(const struct layer_geometry *geometry)
 {
-    return (double)divide_up(state->cut[1].target, m) * (double)divide_up(state->cut[2].target, m) * (m + 2) * (m + 2);
+    if (geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT || geometry->dtype != CONVOLVE_FLOAT32 ||
+        geometry->spatial < 2)
+        return false;
+    for (unsigned i = 0; i < LAYER_AXES; i++) {
+        const struct layer_axis *axis = &geometry->axis[i];
+        const size_t target = layer_reads_y(geometry) ? axis->x : axis->y;
+        if (axis->stride != 1 || axis->dilation > (i ? target : 1) ||
+            (i ? axis->kernel != 3 : axis->kernel > LAYER_WINOGRAD_TAPS))
+            return false;
+    }
+    return true;
 }
 
-/* In steps of a multiply-add, as measured: transforms cost some of them for each tile and channel or row, and for each weight;
- * `direct` is nearer to the peak. */
+/* ---- What it pays for ------------------------------------------------------------------------------------------------- */
+
+/* Steps of one item and group as measured, a step being as long as a multiply-add at the peak: for each product of a tile, of
+ * a channel and a row; for each product, of the cells of a vector of tiles, of the tiles of a row, and of the taps; for
+ * each value that is looked at; for each call. Rows are those of whole vectors. */
+struct steps {
+    double multiply, cell, output, tap, value, call;
+};
+static const struct steps small_tiles = {1.5, 19.5, 6.8, 0, 45, 270000},
+                          large_tiles = {1.66, 21.5, 9.8, 1.4, 73, 290000};
+
+static double winograd_steps(const struct layer_state *state, unsigned m)
+{
+    enum { LANES = 16 };
+    const struct steps *const steps = m == 2 ? &small_tiles : &large_tiles;
+    const double channels = (double)state->channels, taps = (double)state->cut[0].kernel;
+    const double rows = (double)(divide_up(state->rows, LANES) * LANES), products = (m + 2) * (m + 2);
+    double strips = (double)state->cut[0].target, values = 1;
+    size_t tiles = 1; /* of a strip */
+    for (unsigned i = 1; i < LAYER_AXES; i++) {
+        const size_t step = state->cut[i].dilation;
+        tiles = divide_up(divide_up(state->cut[i].target, step), m);
+        strips *= (double)step * (i == 1 ? (double)tiles : 1);
+    }
+    for (unsigned i = 0; i < LAYER_AXES; i++)
+        values *= (double)state->cut[i].source;
+    const double vectors = strips * (double)divide_up(tiles, LANES) * (taps > 1 ? 1.5 : 1);
+    return products * (steps->multiply * strips * (double)tiles * channels * taps * rows +
+                       steps->cell * channels * vectors * LANES + steps->output * strips * (double)tiles * rows +
+                       steps->tap * channels * taps * rows) +
+           steps->value * channels * (values + 9 * taps * (double)state->rows) + steps->call;
+}
+
+/* The same of `direct`; of three axes its rows of places are short. */
+static double direct_steps(const struct layer_state *state)
+{
+    const double channels = (double)state->channels, rows = (double)state->rows, taps = (double)state->cut[0].kernel;
+    const double places = (double)state->cut[0].target * (double)state->cut[1].target * (double)state->cut[2].target;
+    return (taps > 1 ? 1.4 : 1.13) * places * 9 * taps * channels * rows + 28 * 9 * taps * channels * rows +
+           68 * channels * places + 530000;
+}
+
+/* By the shapes of one item alone, so that it has the bits that it has in any batch. */
 bool layer_winograd_pays(const struct layer_state *state)
 {
-    const double channels = (double)state->channels, rows = (double)state->rows;
-    const double items = (double)state->geometry.items,
-                 places = (double)state->cut[1].target * (double)state->cut[2].target;
-    if (state->element != LAYER_F32 || channels < 16 || rows < 16)
-        return false;
-    const unsigned m = layer_winograd_tile(state);
-    const double tiles = products(state, m) / ((m + 2) * (m + 2));
-    const double winograd = items * (1.4 * products(state, m) * channels * rows + 600 * tiles * (channels + rows)) +
-                            30 * (m + 2) * (m + 2) * channels * rows;
-    return winograd < 0.9 * items * 1.15 * places * 9 * channels * rows;
+    return state->element == LAYER_F32 && state->channels >= 16 && state->rows >= 16 &&
+           winograd_steps(state, layer_winograd_tile(state)) < direct_steps(state);
 }
 
 unsigned layer_winograd_tile(const struct layer_state *state)
 {
-    return products(state, 4) < products(state, 2) ? 4 : 2;
+    return winograd_steps(state, 4) < winograd_steps(state, 2) ? 4 : 2;
+}
+
+/* ---- How it is cut up -------------------------------------------------------------------------------------------------- */
+
+/* Tiles of a unit, such that what is transformed stays in the second-level cache beside the weights of a block. */
+static size_t tiles_that_fit(const struct layer_state *state)
+{
+    const struct layer_winograd *w = &state->winograd;
+    const double products = (w->m + 2) * (w->m + 2), channels = (double)state->channels;
+    const double values = channels * (w->taps > 1 ? 1.5 : 1) + (w->late ? (double)w->lanes : 0);
+    const double work = products * channels * (double)w->taps * (double)state->rows;
+    const double fit = fmin(UNIT_BYTES / (products * values * (double)state->element_bytes), UNIT_WORK / work);
+    return fit < UNIT_TILES_LEAST ? UNIT_TILES_LEAST : (size_t)fit;
+}
+
+/* Units of about the same size, strips as long as may be: those below each other share cells, and so do planes. */
+static void choose_unit(struct layer_state *state)
+{
+    struct layer_winograd *const w = &state->winograd;
+    const size_t most = tiles_that_fit(state), depth = state->cut[0].target;
+    const size_t deep = w->taps == 1 ? 1 : layer_least(depth, DEEP_LEAST);
+    const size_t rest = most / deep / layer_least(w->tiles[0], HIGH_LEAST);
+    w->column_units = divide_up(w->tiles[1], rest < WIDE_LEAST ? WIDE_LEAST : rest);
+    w->wide = divide_up(w->tiles[1], w->column_units);
+    w->high = layer_least(w->strips, most / deep > w->wide ? most / deep / w->wide : 1);
+    w->strip_units = divide_up(w->strips, w->high);
+    w->high = divide_up(w->strips, w->strip_units);
+    const size_t plane = w->high * w->wide;
+    w->deep = w->strip_units * w->column_units > 1 ? deep : layer_least(depth, most > plane ? most / plane : 1);
+    w->plane_units = divide_up(depth, w->deep);
+    w->deep = divide_up(depth, w->plane_units);
+    w->planes = w->deep + w->taps - 1;
+    const size_t strips = w->deep * w->high, band = divide_up(BAND_TILES, w->wide);
+    w->band = w->late ? strips : layer_least(band, strips);
+}
+
+/* An odd number of lines of 64 bytes, so that what lies so far apart does not share the caches' sets. */
+static size_t odd_lines(const struct layer_state *state, size_t elements)
+{
+    const size_t line = 64 / state->element_bytes;
+    return (divide_up(elements, line) | 1) * line;
+}
+
+static bool choose_pitches(struct layer_state *state)
+{
+    struct layer_winograd *const w = &state->winograd;
+    const size_t line = 64 / state->element_bytes, n = w->m + 2, tiles = w->planes * w->high * w->wide;
+    size_t cells, factors;
+    w->lines = w->m * layer_least(w->high, w->tiles[0]) + 2;
+    w->phase = (divide_up(w->wide + 1, line) + 1) * line;
+    w->filled = (w->m + 2) * w->high;
+    w->pitch = tiles;
+    if (__builtin_mul_overflow(w->pitch, state->channels, &cells) || cells > SIZE_MAX / 2 ||
+        __builtin_mul_overflow(state->channels, w->lanes * w->taps, &factors) || factors > SIZE_MAX / 64)
+        return false;
+    w->cell_pitch = odd_lines(state, cells);
+    w->made_pitch = odd_lines(state, w->band * w->wide * w->lanes);
+    w->block = odd_lines(state, factors) * n * n;
+    const size_t blocks = divide_up(state->rows, w->lanes);
+    const size_t fit = CHUNK_BYTES / (n * n * w->taps * w->lanes * state->element_bytes);
+    const size_t chunks = divide_up(state->channels, fit < 1 ? 1 : fit);
+    w->chunk = divide_up(state->channels, chunks);
+    w->chunk_pitch = odd_lines(state, w->chunk * w->taps * w->lanes);
+    w->weight_tiles = w->late ? 0 : blocks * state->geometry.groups;
+    w->weights = 0;
+    return w->late || !__builtin_mul_overflow(w->block, w->weight_tiles, &w->weights);
 }
 
 bool layer_winograd_derive(struct layer_state *state)
 {
     struct layer_winograd *const w = &state->winograd;
-    const unsigned m = layer_winograd_tile(state), n = m + 2;
+    const struct layer_geometry *geometry = &state->geometry;
     const size_t line = 64 / state->element_bytes;
-    *w = (struct layer_winograd){.m = m};
+    *w = (struct layer_winograd){.m = layer_winograd_tile(state), .taps = state->cut[0].kernel};
     layer_pack_shape(state, false);
     /* What is looked at for each item tells what layer_facts.c wants to know as well. */
     state->pack_looks = false;
     state->source_chunks = state->weight_chunks = 0;
     state->scan_tiles = state->bias_chunks ? divide_up(state->bias_chunks, 16) : 0;
-    w->tiles[0] = divide_up(state->cut[1].target, m);
-    w->tiles[1] = divide_up(state->cut[2].target, m);
-    const size_t work = n * n * state->channels * state->rows;
-    size_t most = work < UNIT_WORK / UNIT_TILES ? UNIT_TILES : UNIT_WORK / work;
-    most = most < 24 ? 24 : most;
-    w->wide = layer_least(w->tiles[1], most);
-    w->high = layer_least(w->tiles[0], most / w->wide);
-    w->row_units = divide_up(w->tiles[0], w->high);
-    w->column_units = divide_up(w->tiles[1], w->wide);
-    w->rows = layer_least(ROW_BLOCK, state->rows);
-    w->lines = m * w->high + 2;
-    w->phase = (divide_up(w->wide + 1, line) + 1) * line;
-    w->pitch = ((divide_up(w->high * w->wide, line) + 1) | 1) * line;
-    /* Products lie an odd number of cache lines apart, so that they do not share sets. */
-    size_t cells;
-    if (__builtin_mul_overflow(w->pitch, state->channels, &cells) || cells > SIZE_MAX / 2)
-        return false;
-    w->cell_pitch = (cells / line | 1) * line;
-    w->made_pitch = (w->pitch * w->rows / line | 1) * line;
-    w->item_values = state->geometry.items ? state->source_values / state->geometry.items : 0;
+    for (unsigned i = 0; i < 2; i++) {
+        w->step[i] = state->cut[i + 1].dilation;
+        w->tiles[i] = divide_up(divide_up(state->cut[i + 1].target, w->step[i]), w->m);
+    }
+    w->strips = w->tiles[0] * w->step[0] * w->step[1];
+    w->lanes = state->rows > line ? 2 * line : line;
+    const double weights = (double)state->channels * (double)w->taps * (double)state->rows * (w->m + 2) * (w->m + 2);
+    w->late = weights > LATE_WEIGHTS;
+    choose_unit(state);
+    const size_t slice = w->plane_units * w->strip_units * w->column_units;
+    w->shared = geometry->items * geometry->groups == 1 && slice == 1;
+    w->units = geometry->items * geometry->groups * slice;
+    w->tiles_made = w->shared ? divide_up(state->rows, w->lanes) : w->units;
+    w->cell_tiles = w->shared ? 1 + layer_least(CELL_TILES, state->channels) : 0;
+    w->item_values = geometry->items ? state->source_values / geometry->items : 0;
     w->item_chunks = divide_up(w->item_values, SCAN_VALUES);
     w->weight_chunks = divide_up(state->weight_values, SCAN_VALUES);
-    w->block = ((divide_up(state->channels * SIMD_PANEL_ROWS, line)) | 1) * line * n * n;
-    if (__builtin_mul_overflow(w->block, divide_up(state->rows, SIMD_PANEL_ROWS) * state->geometry.groups, &w->weights))
-        return false;
-    w->units = state->geometry.items * state->geometry.groups * w->row_units * w->column_units;
-    return true;
+    return choose_pitches(state);
 }
 
 bool layer_winograd_scratch(const struct layer_state *state, size_t *bytes)
@@ -116,7 +226,8 @@ bool layer_winograd_scratch(const struct layer_state *state, size_t *bytes)
     const size_t items = state->geometry.items;
     return plan_size_add(bytes, items * w->item_chunks + w->weight_chunks, sizeof(struct simd_fft_facts)) &&
            plan_size_add(bytes, items, sizeof(struct layer_item)) &&
-           plan_size_add(bytes, w->weights, state->element_bytes);
+           plan_size_add(bytes, w->weights, state->element_bytes) &&
+           (!w->shared || layer_winograd_shared_scratch(state, bytes));
 }
 
 void layer_winograd_parts(const struct layer_state *state, unsigned char *cursor, struct layer_scratch *parts)
@@ -126,7 +237,8 @@ void layer_winograd_parts(const struct layer_state *state, unsigned char *cursor
     parts->item_facts =
         plan_scratch_take(&cursor, items * w->item_chunks + w->weight_chunks, sizeof *parts->item_facts);
     parts->items = plan_scratch_take(&cursor, items, sizeof *parts->items);
-    parts->transformed = cursor;
+    parts->transformed = plan_scratch_take(&cursor, w->weights, state->element_bytes);
+    parts->cells = cursor;
 }
 
 /* ---- What the values allow --------------------------------------------------------------------------------------------- */
@@ -197,7 +309,8 @@ void layer_winograd_facts(const struct layer_state *state, const struct layer_sc
 /* The bound of an item's outputs; infinity where a step may overflow. */
 static double bound_of(const struct layer_state *state, double cell, double tap, double bias)
 {
-    const double growth = state->winograd.m == 2 ? 8 : 48, u = state->unit_roundoff, channels = (double)state->channels;
+    const double growth = state->winograd.m == 2 ? 8 : 48, u = state->unit_roundoff,
+                 channels = (double)state->channels * (double)state->winograd.taps;
     const double range = state->element == LAYER_F32 ? (double)FLT_MAX : DBL_MAX, roundings = channels + 27;
     /* Of B^T, of G and of A^T no row sums to more than 10, 1.5 and 19. */
     if (!(cell < range / 1024) || !(tap < range / 1024) || !(channels * cell * tap < range / (1 << 20)) ||
@@ -234,6 +347,8 @@ void layer_winograd_conclude(const struct convolve_plan *plan, const struct conv
                                     .positive = facts.least >= 0 && weight.least >= 0,
                                     .zeros = facts.zeros > 0};
         found->check |= item->judged;
+        found->some_direct |= item->direct;
+        found->some_winograd |= !item->direct;
         if (!integral)
             floor = fmax(floor, item->direct ? direct_bound : bound);
     }

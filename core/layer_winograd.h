@@ -6,8 +6,12 @@
 
 #include "core/layer_state.h"
 
+enum { LAYER_WINOGRAD_TAPS = 16 /* along z, at most */ };
+
 /* Fails with "invalid-value" at /method and the reason. */
 bool layer_winograd_accepts(const struct layer_geometry *geometry, struct convolve_error *error);
+/* The same without the reason, and with dilations and a third axis of few taps, of which `winograd` by name knows nothing. */
+bool layer_winograd_can(const struct layer_geometry *geometry);
 /* Of a state that layer_cut_derive has filled: whether it is faster, and which m. */
 bool layer_winograd_pays(const struct layer_state *state);
 unsigned layer_winograd_tile(const struct layer_state *state);
@@ -25,10 +29,32 @@ void layer_winograd_facts(const struct layer_state *state, const struct layer_sc
                           struct layer_findings *found);
 /* After layer_conclude. */
 void layer_winograd_conclude(const struct convolve_plan *plan, const struct convolve_run *run);
-/* Transforms the weights of a block of rows that layer_pack_tile has packed. */
-void layer_winograd_pack(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile);
-/* Makes a unit, unless its item is made by `direct`. */
+/* Transforms a block of weights; the cells of the only unit. Nothing where no item needs it. */
+void layer_winograd_pack(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile,
+                         void *tile_scratch);
+void layer_winograd_cells(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile,
+                          void *tile_scratch);
+/* Makes a unit, or a block of rows of the only one, unless its item is made by `direct`. */
 void layer_winograd_unit(const struct convolve_plan *plan, const struct convolve_run *run, size_t number,
                          void *tile_scratch);
+
+/* ---- layer_winograd_weights.c ---- */
+
+/* Lanes of the block that begins with `row`, with and without one. */
+size_t layer_winograd_width(const struct layer_state *state, size_t row);
+/* Real numbers of the room that weights need on their way. */
+bool layer_winograd_turned(const struct layer_state *state, size_t *elements);
+/* Some channels of a block, by way of `turned`; products are `pitch` apart. */
+void layer_winograd_transform(const struct convolve_plan *plan, const struct convolve_run *run, void *out, size_t pitch,
+                              void *turned, size_t group, size_t row, size_t channel, size_t channels);
+/* Asks the memory for a share of the chunk of weights that begins with `channel`, while another one is multiplied with. */
+void layer_winograd_fetch(const struct convolve_plan *plan, const struct convolve_run *run, size_t group, size_t row,
+                          size_t channel, size_t product);
+/* Where a block is that was transformed before. */
+void *layer_winograd_block(const struct layer_state *state, const struct layer_scratch *scratch, size_t group,
+                           size_t row);
+
+/* ---- layer_winograd_unit.c ---- */
+bool layer_winograd_shared_scratch(const struct layer_state *state, size_t *bytes);
 
 #endif

@@ -228,7 +228,7 @@ struct simd_fft_facts {
 #define FOR_EACH_FFT_ROUTINE(X) FOR_EACH_FFT_ROUTINE_OF(X, float, f32) FOR_EACH_FFT_ROUTINE_OF(X, double, f64)
 
 /* The rows of Winograd's F(m, 3), m of 2 or 4 and n of m + 2. Not fused, so alike on every set. `count` tiles side by side
- * are made in whole vectors of at most 64 bytes: input and output have room for that.
+ * are made in whole vectors of at most 64 bytes: what is read, and what winograd_output writes, has room for that.
  *   winograd_input    out[(i*n + j)*out_pitch + t] from the cells in[i*row_pitch + j % m * phase_pitch + t + j / m]
  *   winograd_output   out[i*row_pitch + j*phase_pitch + t], i and j below m, from in[(i*n + j)*in_pitch + t]
  *   winograd_weights  out[(i*n + j)*out_pitch + r] from taps[k*width + r], 9 taps (backwards where `flip`) of `width` rows */

@@ -55,6 +55,7 @@ enum { TILE_MOST = 6 };
     {                                                                                                                  \
         enum { N = TILE_MOST };                                                                                        \
         for (size_t t = 0; t < count; t += LANES_##suffix) {                                                           \
+            const size_t part = count - t < LANES_##suffix ? count - t : 0;                                            \
             vec_##suffix d[N * N], e[N * N], f[N * N];                                                                 \
             UNROLL for (int i = 0; i < m + 2; i++)                                                                     \
             {                                                                                                          \
@@ -66,7 +67,13 @@ enum { TILE_MOST = 6 };
             {                                                                                                          \
                 cells_##suffix(f + i * N, e + i * N, 1, m);                                                            \
                 UNROLL for (int j = 0; j < m + 2; j++)                                                                 \
-                    store_##suffix(out + (size_t)(i * (m + 2) + j) * out_pitch + t, f[i * N + j]);                     \
+                {                                                                                                      \
+                    type *const to = out + (size_t)(i * (m + 2) + j) * out_pitch + t;                                  \
+                    if (part)                                                                                          \
+                        store_part_##suffix(to, f[i * N + j], part);                                                   \
+                    else                                                                                               \
+                        store_##suffix(to, f[i * N + j]);                                                              \
+                }                                                                                                      \
             }                                                                                                          \
         }                                                                                                              \
     }                                                                                                                  \
