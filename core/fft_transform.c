@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { STREAM_BYTES_MIN = 6 << 20 }; /* of the output: what will have left the caches before anybody reads it */
+
 static size_t round_up(size_t count, size_t unit)
 {
     return (count + unit - 1) / unit * unit;

@@ -78,7 +78,7 @@ VEC_INLINE void transpose_f32(vec_f32 *v){
             for (size_t lane = 0; lane < WIDTH; lane++)                                                                \
                 strip[x * WIDTH + lane] = rows[lane][x];                                                               \
     }                                                                                                                  \
-    void ROUTINE(scatter_rows_##bits)(type *const *rows, const type *strip, size_t count)                              \
+    VEC_INLINE void scatter_##bits(type *const *rows, const type *strip, size_t count, bool stream)                    \
     {                                                                                                                  \
         enum { LANES = LANES_##bits, WIDTH = SIMD_FFT_WIDTH_##bits };                                                  \
         size_t x = 0;                                                                                                  \
@@ -89,11 +89,25 @@ VEC_INLINE void transpose_f32(vec_f32 *v){
                     v[r] = load_##bits(strip + (x + r) * WIDTH + lane);                                                \
                 transpose_##bits(v);                                                                                   \
                 for (size_t r = 0; r < LANES; r++)                                                                     \
-                    store_##bits(rows[lane + r] + x, v[r]);                                                            \
+                    if (stream)                                                                                        \
+                        stream_##bits(rows[lane + r] + x, v[r]);                                                       \
+                    else                                                                                               \
+                        store_##bits(rows[lane + r] + x, v[r]);                                                        \
             }                                                                                                          \
         for (; x < count; x++)                                                                                         \
             for (size_t lane = 0; lane < WIDTH; lane++)                                                                \
                 rows[lane][x] = strip[x * WIDTH + lane];                                                               \
+        if (stream)                                                                                                    \
+            stream_end();                                                                                              \
+    }                                                                                                                  \
+    void ROUTINE(scatter_rows_##bits)(type *const *rows, const type *strip, size_t count, bool stream)                 \
+    {                                                                                                                  \
+        for (size_t lane = 0; lane < SIMD_FFT_WIDTH_##bits; lane++)                                                    \
+            stream &= (uintptr_t)rows[lane] % (LANES_##bits * sizeof(type)) == 0;                                      \
+        if (stream)                                                                                                    \
+            scatter_##bits(rows, strip, count, true);                                                                  \
+        else                                                                                                           \
+            scatter_##bits(rows, strip, count, false);                                                                 \
     }
 DEFINE_TRANSPOSITIONS(float, f32)
 DEFINE_TRANSPOSITIONS(double, f64)

@@ -201,7 +201,8 @@ struct simd_fft_facts {
  *                      of an element, and back
  *   fft_twist          a strip of `count` elements, element i by coarse[i / fine_count] * fine[i % fine_count], which
  *                      are [.][re, im][width]; `inverse` by the conjugate
- *   gather_rows        makes rows lanes of a strip; scatter_rows the way back
+ *   gather_rows        makes rows lanes of a strip; scatter_rows the way back, past the caches (`stream`) where rows begin at
+ *                      multiples of a vector's bytes
  *   fft_facts          looks at `rows` rows of `count` values, `pitch` apart
  *   fft_copy           likewise, and copies them
  *   fft_cut            rows likewise: out = in where that is above `least`, else `least`
@@ -215,7 +216,7 @@ struct simd_fft_facts {
     X(void, fft_twist_##bits,                                                                                          \
       (type * re, type * im, const type *coarse, const type *fine, size_t fine_count, size_t count, bool inverse))     \
     X(void, gather_rows_##bits, (type * strip, const type *const *rows, size_t count))                                 \
-    X(void, scatter_rows_##bits, (type *const *rows, const type *strip, size_t count))                                 \
+    X(void, scatter_rows_##bits, (type *const *rows, const type *strip, size_t count, bool stream))                    \
     X(void, fft_facts_##bits,                                                                                          \
       (struct simd_fft_facts * facts, const type *values, size_t pitch, size_t rows, size_t count))                    \
     X(void, fft_copy_##bits,                                                                                           \

@@ -73,8 +73,8 @@ struct measured {
             set->gather_rows_##bits(strip, from[0], length);                                                           \
             set->gather_rows_##bits(strip_im, from[1], length);                                                        \
             set->fft_filter_##bits(&fft, strip, strip_im, by, by + length, true);                                      \
-            set->scatter_rows_##bits(to[0], strip, length);                                                            \
-            set->scatter_rows_##bits(to[1], strip_im, length);                                                         \
+            set->scatter_rows_##bits(to[0], strip, length, false);                                                     \
+            set->scatter_rows_##bits(to[1], strip_im, length, false);                                                  \
         });                                                                                                            \
         found.row /= (double)(length * WIDTH);                                                                         \
         free(turns), free(re), free(strip), free(rows), free(by);                                                      \
