@@ -228,6 +228,42 @@ static void split_row(const struct layer_unit *unit, const struct layout *layout
         unit->plan->routines->split_u64(to + i / step * 8, layout->pitch[2], from, span->end - i, step);
 }
 
+/* Clears cells of every row, `pitch` bytes apart. */
+static void clear_cells(unsigned char *to, size_t rows, size_t pitch, size_t bytes, size_t from, size_t end)
+{
+    for (size_t row = 0; from < end && row < rows; row++, to += pitch)
+        for (size_t i = from; i < end; i++) {
+            if (bytes == 4)
+                memset(to + i * 4, 0, 4);
+            else
+                memset(to + i * 8, 0, 8);
+        }
+}
+
+/* All rows inside as split_row does it, for a step of 2: the source's values go to either slot in turns. `to` is the first
+ * such row of the first slot. */
+static void halve_rows(const struct layer_unit *unit, const struct layout *layout, unsigned char *to,
+                       const unsigned char *from, size_t from_pitch, size_t rows, const struct span *span)
+{
+    const size_t bytes = unit->state->element_bytes, pitch = layout->cells[2], count = span->end - span->inside;
+    unsigned char *const slots[2] = {to, to + layout->pitch[2] * bytes};
+    for (size_t slot = 0; slot < 2; slot++) {
+        clear_cells(slots[slot], rows, pitch * bytes, bytes, 0, (span->inside + 1 - slot) / 2);
+        clear_cells(slots[slot], rows, pitch * bytes, bytes, (span->end + 1 - slot) / 2, pitch);
+    }
+    if (count == 0)
+        return;
+    unsigned char *const first = slots[span->inside % 2] + span->inside / 2 * bytes;
+    unsigned char *const second = slots[(span->inside + 1) % 2] + (span->inside + 1) / 2 * bytes;
+    struct simd_facts facts = {.fractional = true}; /* known: there is nothing to look for */
+    if (bytes == 4)
+        unit->plan->routines->plane_copy_f32(&facts, (float *)(void *)first, (float *)(void *)second, pitch,
+                                             (const float *)(const void *)from, from_pitch, rows, count);
+    else
+        unit->plan->routines->plane_copy_f64(&facts, (double *)(void *)first, (double *)(void *)second, pitch,
+                                             (const double *)(const void *)from, from_pitch, rows, count);
+}
+
 /* One plane of slots of one channel's part, where zeros stand outside. `base` is the source's first place. */
 static void copy_part(const struct layer_unit *unit, const struct layout *layout, unsigned char *to,
                       const unsigned char *base, const struct span *rows)
@@ -255,6 +291,14 @@ static void copy_part(const struct layer_unit *unit, const struct layout *layout
             (bytes == 4 ? unit->plan->routines->pad_u32 : unit->plan->routines->pad_u64)(
                 to + rows->inside * row_bytes, layout->cells[2], from, pitch / bytes * (size_t)rows->step,
                 rows->end - rows->inside, span.inside, span.end - span.inside, span.count - span.end);
+            continue;
+        }
+        if (split && x->step == 2) {
+            if (rows->inside < rows->end)
+                halve_rows(unit, layout, to + rows->inside * row_bytes,
+                           base + (size_t)(rows->start + (int64_t)rows->inside * rows->step) * pitch +
+                               (span.inside < span.end ? (size_t)(span.start + (int64_t)span.inside) * bytes : 0),
+                           pitch / bytes * (size_t)rows->step, rows->end - rows->inside, &span);
             continue;
         }
         for (size_t row = rows->inside; row < rows->end; row++) {

@@ -245,7 +245,8 @@ bool layer_case_run(const struct layer_case *c, void *output, struct convolve_ou
         const size_t count = convolve_plan_tile_count(plan, stage);
         const size_t turn = count ? layer_random_below(count) : 0;
         for (size_t i = 0; i < count; i++) {
-            memset(tile_scratch, 0xff, tile_bytes);
+            if (tile_bytes < 1 << 16 || i % 16 == 0) /* else it would take longer than the tile */
+                memset(tile_scratch, 0xff, tile_bytes);
             convolve_plan_run_tile(plan, &run, stage, count - 1 - (i + turn) % count, tile_scratch);
         }
     }
