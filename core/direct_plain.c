@@ -83,6 +83,48 @@ static bool walk_next(struct walk *walk)
     return false;
 }
 
+/* Terms along the last axis, where all of its taps are some: no choice between them, and as long apart. In elements. */
+struct terms {
+    size_t input, kernel, count;
+    ptrdiff_t input_pitch, kernel_pitch;
+};
+
+/* Takes all taps of the last axis at once, if the walk stands at the first: it then stands at the last. */
+static bool walk_row(struct walk *walk, struct terms *terms)
+{
+    const struct geometry *geometry = walk->geometry;
+    const unsigned last = geometry->rank - 1;
+    if (geometry->rank == 0 || walk->tap[last] != 0 || !geometry->axis[last].convolved)
+        return false;
+    const struct geometry_axis *axis = &geometry->axis[last];
+    const struct place *place = &walk->place[last];
+    const ptrdiff_t input_pitch = (ptrdiff_t)axis->input_pitch, kernel_pitch = (ptrdiff_t)axis->kernel_pitch;
+    if (!place->term || place->constant || geometry->exchanged != walk->over_input)
+        return false;
+    *terms = (struct terms){.input = place->input, .kernel = place->kernel};
+    if (walk->over_input) {
+        size_t first, end;
+        if (axis->dilation != 1 || !geometry_exchanged_element(geometry, last, walk->output[last], 0, &first) ||
+            !geometry_exchanged_element(geometry, last, walk->output[last], axis->input - 1, &end))
+            return false;
+        terms->count = axis->input;
+        terms->kernel += first * axis->kernel_pitch;
+        terms->input_pitch = input_pitch;
+        terms->kernel_pitch = first < end ? kernel_pitch : -kernel_pitch;
+    } else {
+        const size_t first = walk->output[last] * axis->stride, end = first + (axis->kernel - 1) * axis->dilation;
+        if (first < axis->before || end - axis->before >= axis->input)
+            return false;
+        terms->count = axis->kernel;
+        terms->input += (first - axis->before) * axis->input_pitch;
+        terms->kernel += geometry->flipped ? (axis->kernel - 1) * axis->kernel_pitch : 0;
+        terms->input_pitch = input_pitch * (ptrdiff_t)axis->dilation;
+        terms->kernel_pitch = geometry->flipped ? -kernel_pitch : kernel_pitch;
+    }
+    walk->tap[last] = terms->count - 1;
+    return true;
+}
+
 /* ---- Values ----------------------------------------------------------------------------------------------------------- */
 
 static struct convolve_scalar value_at(const struct direct_layout *layout, const void *tensor, size_t element)
@@ -148,6 +190,16 @@ static void term_values(const struct walk *walk, const struct convolve_plan *pla
     }
 }
 
+static void row_term(const struct terms *terms, size_t i, const struct convolve_plan *plan,
+                     const struct convolve_run *run, struct convolve_scalar *x, struct convolve_scalar *w)
+{
+    const struct direct_layout *layout = &direct_state(plan)->layout;
+    *x = value_at(layout, run->input, terms->input + i * (size_t)terms->input_pitch);
+    *w = value_at(layout, run->kernel, terms->kernel + i * (size_t)terms->kernel_pitch);
+    if (plan->geometry.conjugated)
+        w->imag = -w->imag;
+}
+
 /* ---- Outputs ---------------------------------------------------------------------------------------------------------- */
 
 /* An exact sum of int64 products: 192 bits hold 2^64 of them. */
@@ -174,7 +226,15 @@ static struct convolve_scalar sum_integers(struct walk *walk, const struct convo
 {
     struct exact_sum sum = {0};
     struct convolve_scalar x, w;
+    struct terms row;
     do {
+        if (walk_row(walk, &row)) {
+            const int64_t *input = (const int64_t *)run->input + row.input;
+            const int64_t *kernel = (const int64_t *)run->kernel + row.kernel;
+            for (size_t i = 0; i < row.count; i++, input += row.input_pitch, kernel += row.kernel_pitch)
+                exact_add(&sum, *input, *kernel);
+            continue;
+        }
         if (!walk->place[walk->geometry->rank].term)
             continue;
         term_values(walk, plan, run, &x, &w);
@@ -191,7 +251,15 @@ static struct convolve_scalar sum_f32(struct walk *walk, const struct convolve_p
     float real = 0, imag = 0;
     struct convolve_scalar x, w;
     const bool complex = direct_state(plan)->layout.parts == 2;
+    struct terms row;
     do {
+        if (!complex && walk_row(walk, &row)) {
+            const float *input = (const float *)run->input + row.input;
+            const float *kernel = (const float *)run->kernel + row.kernel;
+            for (size_t i = 0; i < row.count; i++, input += row.input_pitch, kernel += row.kernel_pitch)
+                real = fmaf(*kernel, *input, real);
+            continue;
+        }
         if (!walk->place[walk->geometry->rank].term)
             continue;
         term_values(walk, plan, run, &x, &w);
@@ -210,7 +278,15 @@ static struct convolve_scalar sum_f64(struct walk *walk, const struct convolve_p
     double real = 0, imag = 0;
     struct convolve_scalar x, w;
     const bool complex = direct_state(plan)->layout.parts == 2;
+    struct terms row;
     do {
+        if (!complex && walk_row(walk, &row)) {
+            const double *input = (const double *)run->input + row.input;
+            const double *kernel = (const double *)run->kernel + row.kernel;
+            for (size_t i = 0; i < row.count; i++, input += row.input_pitch, kernel += row.kernel_pitch)
+                real = fma(*kernel, *input, real);
+            continue;
+        }
         if (!walk->place[walk->geometry->rank].term)
             continue;
         term_values(walk, plan, run, &x, &w);
@@ -238,9 +314,17 @@ double direct_absolute_sum(const struct convolve_plan *plan, const struct convol
 {
     struct walk walk;
     struct convolve_scalar x, w;
+    struct terms row;
     double sum = 0;
     walk_begin(&walk, plan, index, false);
     do {
+        if (walk_row(&walk, &row)) {
+            for (size_t i = 0; i < row.count; i++) {
+                row_term(&row, i, plan, run, &x, &w);
+                sum = fma(fabs(w.real) + fabs(w.imag), fabs(x.real) + fabs(x.imag), sum);
+            }
+            continue;
+        }
         if (!walk.place[walk.geometry->rank].term)
             continue;
         term_values(&walk, plan, run, &x, &w);
@@ -342,9 +426,17 @@ void direct_mend_output(const struct convolve_plan *plan, const struct convolve_
 {
     struct walk walk;
     struct mended m = {0};
+    struct terms row;
     struct convolve_scalar x, w;
     walk_begin(&walk, plan, index, true);
     do {
+        if (walk_row(&walk, &row)) {
+            for (size_t i = 0; i < row.count; i++) {
+                row_term(&row, i, plan, run, &x, &w);
+                add_mended(&m, x, w, true, isnan(x.real) || isnan(x.imag));
+            }
+            continue;
+        }
         const struct place *place = &walk.place[walk.geometry->rank];
         term_values(&walk, plan, run, &x, &w);
         add_mended(&m, x, w, place->term, place->term && !place->constant && (isnan(x.real) || isnan(x.imag)));
