@@ -20,6 +20,10 @@ enum {
     STAGE_SLICE,
     STAGE_EMIT,
     STAGE_TRANSFORM,
+    STAGE_TILES,
+    STAGE_PRODUCTS,
+    STAGE_TAPS,
+    STAGE_PREPARE,
     STAGE_FOLD,
     STAGE_JOIN,
     STAGE_CHECK
@@ -32,6 +36,18 @@ static bool sweeps(const struct layer_state *state)
     return state->geometry.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT && !state->plain && !state->fft.used;
 }
 
+/* Stages of backward_weight by winograd, after which come those of `direct`, for values that need it: two for each pass, taps, and
+ * the copies that `direct` else makes while weights are packed. */
+static unsigned gradient_stages(const struct layer_state *state)
+{
+    return state->gradient.used ? 2 * (unsigned)state->gradient.passes + 2 : 0;
+}
+
+static bool transforms(const struct layer_state *state)
+{
+    return state->winograd.m && !state->gradient.used;
+}
+
 /* winograd transforms first, knowing which items it makes; backward_weight goes over the places in passes, then brings its sums
  * into order; a fold follows on what makes padded cells. */
 static unsigned layer_stage_count(const struct convolve_plan *plan)
@@ -39,8 +55,8 @@ static unsigned layer_stage_count(const struct convolve_plan *plan)
     const struct layer_state *state = layer_state(plan);
     if (state->fft.used)
         return 3 + (unsigned)state->fft.slices + state->fold;
-    return 4 + (sweeps(state) ? (unsigned)state->sweep.passes : 0) + (state->fold || layer_joins(state)) +
-           (state->winograd.m != 0);
+    return 4 + gradient_stages(state) + (sweeps(state) ? (unsigned)state->sweep.passes : 0) +
+           (state->fold || layer_joins(state)) + transforms(state);
 }
 
 /* winograd packs weights for `direct` once it is known whether an item needs them. */
@@ -60,11 +76,23 @@ static unsigned stage_of(const struct convolve_plan *plan, unsigned stage)
         return stage < STAGE_MAKE + layer_state(plan)->fft.slices ? STAGE_SLICE : STAGE_FOLD;
     if (layer_joins(layer_state(plan)) && stage + 2 == count)
         return STAGE_JOIN;
+    const unsigned before = STAGE_MAKE + gradient_stages(layer_state(plan));
+    if (stage < before)
+        return stage + 1 == before        ? STAGE_PREPARE
+               : stage + 2 == before      ? STAGE_TAPS
+               : (stage - STAGE_MAKE) % 2 ? STAGE_PRODUCTS
+                                          : STAGE_TILES;
     if (sweeps(layer_state(plan)))
-        return stage < STAGE_MAKE + layer_state(plan)->sweep.passes ? STAGE_SWEEP : STAGE_EMIT;
-    if (layer_state(plan)->winograd.m)
+        return stage < before + layer_state(plan)->sweep.passes ? STAGE_SWEEP : STAGE_EMIT;
+    if (transforms(layer_state(plan)))
         return stage == STAGE_MAKE ? STAGE_TRANSFORM : stage == STAGE_MAKE + 1 ? STAGE_MAKE : STAGE_FOLD;
     return stage == STAGE_MAKE ? STAGE_MAKE : STAGE_FOLD;
+}
+
+/* Copies that are made while weights are packed. */
+static size_t early_copies(const struct layer_state *state)
+{
+    return state->gradient.used ? 0 : state->sweep.copy_tiles + state->sweep.pack_tiles;
 }
 
 static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
@@ -72,7 +100,7 @@ static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
     const struct layer_state *state = layer_state(plan);
     switch (stage_of(plan, stage)) {
     case STAGE_PACK:
-        return state->sweep.copy_tiles + state->sweep.pack_tiles + early_packs(state) + state->scan_tiles +
+        return early_copies(state) + early_packs(state) + state->scan_tiles +
                (state->winograd.m ? layer_winograd_scan_tiles(state) : 0);
     case STAGE_CONCLUDE:
     case STAGE_JOIN:
@@ -81,6 +109,14 @@ static size_t layer_tile_count(const struct convolve_plan *plan, unsigned stage)
         return state->plain         ? state->plain_tiles
                : state->planes.used ? state->planes.tiles
                                     : state->tile_count + state->winograd.tiles_made;
+    case STAGE_TILES:
+        return state->gradient.units;
+    case STAGE_PRODUCTS:
+        return state->gradient.sum_units;
+    case STAGE_TAPS:
+        return state->gradient.emit_units;
+    case STAGE_PREPARE:
+        return state->sweep.copy_tiles + state->sweep.pack_tiles;
     case STAGE_SWEEP:
         return state->sweep.tiles;
     case STAGE_SLICE:
@@ -121,7 +157,7 @@ static size_t first_chunk(const struct layer_state *state)
 static void prepare_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
 {
     const struct layer_state *state = layer_state(plan);
-    const size_t sweep = state->sweep.copy_tiles + state->sweep.pack_tiles;
+    const size_t sweep = early_copies(state);
     const size_t packs = sweep + early_packs(state);
     if (tile < sweep)
         layer_sweep_prepare(plan, run, tile);
@@ -154,6 +190,42 @@ static void make_tile(const struct convolve_plan *plan, const struct convolve_ru
         layer_run_unit(plan, run, i, tile_scratch);
 }
 
+/* backward_weight by winograd, and what that leaves to `direct`. */
+static void sweep_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage, size_t tile,
+                       void *tile_scratch)
+{
+    const struct layer_state *state = layer_state(plan);
+    const size_t pass = stage - STAGE_MAKE;
+    const bool direct = !state->gradient.used || layer_scratch_parts(state, run->scratch).items[0].direct;
+    switch (stage_of(plan, stage)) {
+    case STAGE_TILES:
+        layer_winograd_gradient_transform(plan, run, pass / 2, tile, tile_scratch);
+        break;
+    case STAGE_PRODUCTS:
+        layer_winograd_gradient_sum(plan, run, pass / 2, tile);
+        break;
+    case STAGE_TAPS:
+        layer_winograd_gradient_emit(plan, run, tile, tile_scratch);
+        break;
+    case STAGE_PREPARE:
+        if (direct)
+            layer_sweep_prepare(plan, run, tile);
+        break;
+    case STAGE_SWEEP:
+        if (direct)
+            (state->sweep.by_lanes   ? layer_lanes_tile
+             : state->sweep.by_cross ? layer_cross_tile
+                                     : layer_sweep_tile)(plan, run, pass - gradient_stages(state), tile, tile_scratch);
+        break;
+    default:
+        if (direct)
+            (state->sweep.by_lanes   ? layer_lanes_emit
+             : state->sweep.by_cross ? layer_cross_emit
+                                     : layer_sweep_emit)(plan, run, tile);
+        break;
+    }
+}
+
 static void layer_run_tile(const struct convolve_plan *plan, const struct convolve_run *run, unsigned stage,
                            size_t tile, void *tile_scratch)
 {
@@ -179,18 +251,16 @@ static void layer_run_tile(const struct convolve_plan *plan, const struct convol
         else
             make_tile(plan, run, tile, tile_scratch);
         break;
+    case STAGE_TILES:
+    case STAGE_PRODUCTS:
+    case STAGE_TAPS:
+    case STAGE_PREPARE:
     case STAGE_SWEEP:
-        (state->sweep.by_lanes   ? layer_lanes_tile
-         : state->sweep.by_cross ? layer_cross_tile
-                                 : layer_sweep_tile)(plan, run, stage - STAGE_MAKE, tile, tile_scratch);
+    case STAGE_EMIT:
+        sweep_tile(plan, run, stage, tile, tile_scratch);
         break;
     case STAGE_SLICE:
         layer_fft_tile(plan, run, stage - STAGE_MAKE, tile, tile_scratch);
-        break;
-    case STAGE_EMIT:
-        (state->sweep.by_lanes   ? layer_lanes_emit
-         : state->sweep.by_cross ? layer_cross_emit
-                                 : layer_sweep_emit)(plan, run, tile);
         break;
     case STAGE_TRANSFORM:
         transform_tile(plan, run, tile, tile_scratch);

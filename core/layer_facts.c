@@ -247,7 +247,7 @@ void layer_plain_tile(const struct convolve_plan *plan, const struct convolve_ru
         return;
     const size_t first = tile * state->plain_outputs, all = state->geometry.output_count;
     const struct layer_item *const items = layer_scratch_parts(state, run->scratch).items;
-    const size_t item_outputs = all / state->geometry.items;
+    const size_t item_outputs = state->gradient.used ? all : all / state->geometry.items;
     for (size_t i = first; i < all && i < first + state->plain_outputs; i++) {
         if (items && !again && !items[i / item_outputs].judged)
             continue;

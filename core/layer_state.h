@@ -92,6 +92,18 @@ struct layer_winograd {
     size_t item_values, item_chunks, weight_chunks; /* to look at */
 };
 
+/* How winograd cuts a gradient of the weight up (layer_winograd_gradient.c). Tiles are of m by m gradients. */
+struct layer_gradient {
+    bool used;
+    size_t m, rows, wide; /* rows of tiles of an item, and tiles of one */
+    size_t high, bands, passes; /* rows of a pass; passes of an item, and of all */
+    size_t lines; /* rows of cells of a pass */
+    size_t cell_pitch, made_pitch; /* from one product to the next, of cells and of gradients */
+    size_t source_lines; /* lines of channels of a group that are the input's; the gradient's follow */
+    size_t units, sum_units, emit_units; /* lines of channels, products, and some input channels, of all groups */
+    size_t sums; /* real numbers */
+};
+
 /* How fft sums filters up (layer_fft.c). Elements are those of one slice, in values. */
 struct layer_fft {
     bool used;
@@ -153,6 +165,7 @@ struct layer_state {
     size_t target_values; /* of the folded target in scratch */
     struct layer_sweep sweep; /* of backward_weight */
     struct layer_winograd winograd;
+    struct layer_gradient gradient;
     struct layer_fft fft;
     struct layer_planes planes;
     size_t fold_most; /* cells that may stand for one element */
@@ -185,7 +198,8 @@ struct layer_scratch {
     void *copied; /* of backward_weight: the input, channels last, with its padding */
     struct simd_fft_facts *item_facts; /* of winograd: of chunks of the items, then of the weight */
     struct layer_item *items;
-    void *transformed, *cells; /* of winograd: weights; the only unit's cells */
+    void *transformed, *cells; /* of winograd: weights; the only unit's cells. Of a gradient: tiles; */
+    void *sums; /* and the sums of their products */
     double *plane_bounds; /* of fft: of every plane of the target */
 };
 

@@ -40,9 +40,7 @@ static size_t divide_up(size_t a, size_t b)
 bool layer_winograd_accepts(const struct layer_geometry *geometry, struct convolve_error *error)
 {
     const char *why = NULL;
-    if (geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
-        why = "makes no gradients of the weight";
-    else if (geometry->dtype != CONVOLVE_FLOAT32 && geometry->dtype != CONVOLVE_FLOAT64)
+    if (geometry->dtype != CONVOLVE_FLOAT32 && geometry->dtype != CONVOLVE_FLOAT64)
         why = "computes in float32 and float64 only";
     else if (geometry->spatial != 2)
         why = "needs two spatial axes";
@@ -56,8 +54,9 @@ bool layer_winograd_accepts(const struct layer_geometry *geometry, struct convol
 
 bool layer_winograd_can(const struct layer_geometry *geometry)
 {
-    if (geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT || geometry->dtype != CONVOLVE_FLOAT32 ||
-        geometry->spatial < 2)
+    if (geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
+        return layer_winograd_accepts(geometry, NULL);
+    if (geometry->dtype != CONVOLVE_FLOAT32 || geometry->spatial < 2)
         return false;
     for (unsigned i = 0; i < LAYER_AXES; i++) {
         const struct layer_axis *axis = &geometry->axis[i];
@@ -114,6 +113,8 @@ static double direct_steps(const struct layer_state *state)
 /* By the shapes of one item alone, so that it has the bits that it has in any batch. */
 bool layer_winograd_pays(const struct layer_state *state)
 {
+    if (state->geometry.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
+        return layer_winograd_gradient_pays(state);
     return state->element == LAYER_F32 && state->channels >= 16 && state->rows >= 16 &&
            winograd_steps(state, layer_winograd_tile(state)) < direct_steps(state);
 }
@@ -189,17 +190,29 @@ static bool choose_pitches(struct layer_state *state)
     return w->late || !__builtin_mul_overflow(w->block, w->weight_tiles, &w->weights);
 }
 
+void layer_winograd_count_chunks(struct layer_state *state)
+{
+    struct layer_winograd *const w = &state->winograd;
+    const size_t items = state->geometry.items;
+    /* What is looked at for each item tells what layer_facts.c wants to know as well. */
+    state->pack_looks = false;
+    state->source_chunks = state->weight_chunks = 0;
+    state->scan_tiles = state->bias_chunks ? divide_up(state->bias_chunks, 16) : 0;
+    w->item_values = items ? state->source_values / items : 0;
+    w->item_chunks = divide_up(w->item_values, SCAN_VALUES);
+    w->weight_chunks = divide_up(state->weight_values, SCAN_VALUES);
+}
+
 bool layer_winograd_derive(struct layer_state *state)
 {
+    if (state->geometry.operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
+        return state->plain || layer_winograd_gradient_derive(state);
     struct layer_winograd *const w = &state->winograd;
     const struct layer_geometry *geometry = &state->geometry;
     const size_t line = 64 / state->element_bytes;
     *w = (struct layer_winograd){.m = layer_winograd_tile(state), .taps = state->cut[0].kernel};
     layer_pack_shape(state, false);
-    /* What is looked at for each item tells what layer_facts.c wants to know as well. */
-    state->pack_looks = false;
-    state->source_chunks = state->weight_chunks = 0;
-    state->scan_tiles = state->bias_chunks ? divide_up(state->bias_chunks, 16) : 0;
+    layer_winograd_count_chunks(state);
     for (unsigned i = 0; i < 2; i++) {
         w->step[i] = state->cut[i + 1].dilation;
         w->tiles[i] = divide_up(divide_up(state->cut[i + 1].target, w->step[i]), w->m);
@@ -214,9 +227,6 @@ bool layer_winograd_derive(struct layer_state *state)
     w->units = geometry->items * geometry->groups * slice;
     w->tiles_made = w->shared ? divide_up(state->rows, w->lanes) : w->units;
     w->cell_tiles = w->shared ? 1 + layer_least(CELL_TILES, state->channels) : 0;
-    w->item_values = geometry->items ? state->source_values / geometry->items : 0;
-    w->item_chunks = divide_up(w->item_values, SCAN_VALUES);
-    w->weight_chunks = divide_up(state->weight_values, SCAN_VALUES);
     return choose_pitches(state);
 }
 
@@ -227,6 +237,7 @@ bool layer_winograd_scratch(const struct layer_state *state, size_t *bytes)
     return plan_size_add(bytes, items * w->item_chunks + w->weight_chunks, sizeof(struct simd_fft_facts)) &&
            plan_size_add(bytes, items, sizeof(struct layer_item)) &&
            plan_size_add(bytes, w->weights, state->element_bytes) &&
+           plan_size_add(bytes, state->gradient.sums, state->element_bytes) &&
            (!w->shared || layer_winograd_shared_scratch(state, bytes));
 }
 
@@ -238,6 +249,7 @@ void layer_winograd_parts(const struct layer_state *state, unsigned char *cursor
         plan_scratch_take(&cursor, items * w->item_chunks + w->weight_chunks, sizeof *parts->item_facts);
     parts->items = plan_scratch_take(&cursor, items, sizeof *parts->items);
     parts->transformed = plan_scratch_take(&cursor, w->weights, state->element_bytes);
+    parts->sums = plan_scratch_take(&cursor, state->gradient.sums, state->element_bytes);
     parts->cells = cursor;
 }
 
@@ -306,13 +318,18 @@ void layer_winograd_facts(const struct layer_state *state, const struct layer_sc
     found->weight = facts_of(state, &weight);
 }
 
-/* The bound of an item's outputs; infinity where a step may overflow. */
+/* The bound of an item's outputs, or of a gradient's; infinity where a step may overflow. */
 static double bound_of(const struct layer_state *state, double cell, double tap, double bias)
 {
-    const double growth = state->winograd.m == 2 ? 8 : 48, u = state->unit_roundoff,
-                 channels = (double)state->channels * (double)state->winograd.taps;
+    const struct layer_gradient *const gradient = &state->gradient;
+    const bool small = state->winograd.m == 2;
+    const double growth = gradient->used ? (small ? 6 : 54) : small ? 8 : 48, u = state->unit_roundoff;
+    /* What each product is summed over. */
+    const double channels = gradient->used
+                                ? (double)state->geometry.items * (double)gradient->rows * (double)gradient->wide
+                                : (double)state->channels * (double)state->winograd.taps;
     const double range = state->element == LAYER_F32 ? (double)FLT_MAX : DBL_MAX, roundings = channels + 27;
-    /* Of B^T, of G and of A^T no row sums to more than 10, 1.5 and 19. */
+    /* Of B^T, of G and of A^T no row sums to more than 10, 1.5 and 19, of A and of G^T to more than 15 and 2. */
     if (!(cell < range / 1024) || !(tap < range / 1024) || !(channels * cell * tap < range / (1 << 20)) ||
         !(bias < range / 4))
         return INFINITY;
@@ -332,10 +349,13 @@ void layer_winograd_conclude(const struct convolve_plan *plan, const struct conv
     const size_t items = state->geometry.items;
     const struct simd_fft_facts weight = join(scratch.item_facts + items * w->item_chunks, w->weight_chunks);
     const double terms = (double)state->geometry.terms * (double)state->fold_most, direct_bound = found->bound;
+    /* A gradient of the weight is summed over all items. */
+    const struct simd_fft_facts all = join(scratch.item_facts, state->gradient.used ? items * w->item_chunks : 0);
     double floor = 0;
     found->check = false;
     for (size_t i = 0; i < items; i++) {
-        const struct simd_fft_facts facts = join(scratch.item_facts + i * w->item_chunks, w->item_chunks);
+        const struct simd_fft_facts facts =
+            state->gradient.used ? all : join(scratch.item_facts + i * w->item_chunks, w->item_chunks);
         const double cell = largest_of(&facts), tap = largest_of(&weight), bias = found->bias.largest;
         const double bound = bound_of(state, cell, tap, bias);
         const bool finite = !facts.nonfinite && !weight.nonfinite && !found->bias.nonfinite;

@@ -18,6 +18,8 @@ unsigned layer_winograd_tile(const struct layer_state *state);
 
 /* Fills state->winograd; false where a size cannot be counted. */
 bool layer_winograd_derive(struct layer_state *state);
+/* Nothing but biases is left for layer_scan_tile to look at. */
+void layer_winograd_count_chunks(struct layer_state *state);
 bool layer_winograd_scratch(const struct layer_state *state, size_t *bytes);
 bool layer_winograd_tile_scratch(const struct layer_state *state, size_t *bytes);
 void layer_winograd_parts(const struct layer_state *state, unsigned char *cursor, struct layer_scratch *parts);
@@ -56,5 +58,17 @@ void *layer_winograd_block(const struct layer_state *state, const struct layer_s
 
 /* ---- layer_winograd_unit.c ---- */
 bool layer_winograd_shared_scratch(const struct layer_state *state, size_t *bytes);
+
+/* ---- layer_winograd_gradient.c: gradients of the weight. Nothing is done where they are made by `direct`. ---- */
+bool layer_winograd_gradient_pays(const struct layer_state *state);
+bool layer_winograd_gradient_derive(struct layer_state *state);
+bool layer_winograd_gradient_tile_scratch(const struct layer_state *state, size_t *bytes);
+void layer_winograd_gradient_transform(const struct convolve_plan *plan, const struct convolve_run *run, size_t pass,
+                                       size_t unit, void *tile_scratch);
+/* After it, in the same pass. */
+void layer_winograd_gradient_sum(const struct convolve_plan *plan, const struct convolve_run *run, size_t pass,
+                                 size_t unit);
+void layer_winograd_gradient_emit(const struct convolve_plan *plan, const struct convolve_run *run, size_t unit,
+                                  void *tile_scratch);
 
 #endif

@@ -23,6 +23,8 @@ bool layer_winograd_tile_scratch(const struct layer_state *state, size_t *bytes)
     const struct layer_winograd *w = &state->winograd;
     const size_t n = w->m + 2;
     size_t turned;
+    if (state->gradient.used)
+        return layer_winograd_gradient_tile_scratch(state, bytes);
     return layer_winograd_turned(state, &turned) && winograd_cells_scratch(state, bytes) &&
            plan_size_add(bytes, turned, state->element_bytes) &&
            plan_size_add(bytes, w->late ? n * n * w->chunk_pitch : 0, state->element_bytes) &&

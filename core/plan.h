@@ -67,7 +67,7 @@ struct convolve_plan {
 };
 
 /* The plan to be, and all that a method may keep for it without an allocation. */
-enum { PLAN_ROOM_BYTES = 2048 };
+enum { PLAN_ROOM_BYTES = 2304 };
 struct convolve_draft {
     struct convolve_plan plan;
     bool may_separate; /* whether the kernel's values may yet make the plan one of separable; what that takes */

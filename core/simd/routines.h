@@ -232,14 +232,24 @@ struct simd_fft_facts {
  * are made in whole vectors of at most 64 bytes: what is read, and what winograd_output writes, has room for that.
  *   winograd_input    out[(i*n + j)*out_pitch + t] from the cells in[i*row_pitch + j % m * phase_pitch + t + j / m]
  *   winograd_output   out[i*row_pitch + j*phase_pitch + t], i and j below m, from in[(i*n + j)*in_pitch + t]
- *   winograd_weights  out[(i*n + j)*out_pitch + r] from taps[k*width + r], 9 taps (backwards where `flip`) of `width` rows */
+ *   winograd_weights  out[(i*n + j)*out_pitch + r] from taps[k*width + r], 9 taps (backwards where `flip`) of `width` rows
+ * And transposed, lanes being channels, of which a line is 64 bytes of them:
+ *   winograd_cells    out[(i*n + j)*out_pitch + t*step + l] from the cells in[i*row_pitch + (t*m + j)*line + l] of `count` tiles
+ *   winograd_tiles    likewise from gradients, i and j below m there
+ *   winograd_taps     9 taps out[k*out_pitch + l] from in[(i*n + j)*in_pitch + l]; l below `count`, a multiple of a line */
 #define FOR_EACH_WINOGRAD_ROUTINE_OF(X, type, bits)                                                                    \
     X(void, winograd_input_##bits,                                                                                     \
       (unsigned m, type *out, size_t out_pitch, const type *in, size_t row_pitch, size_t phase_pitch, size_t count))   \
     X(void, winograd_output_##bits,                                                                                    \
       (unsigned m, type *out, size_t row_pitch, size_t phase_pitch, const type *in, size_t in_pitch, size_t count))    \
     X(void, winograd_weights_##bits,                                                                                   \
-      (unsigned m, type *out, size_t out_pitch, const type *taps, size_t width, bool flip))
+      (unsigned m, type *out, size_t out_pitch, const type *taps, size_t width, bool flip))                            \
+    X(void, winograd_cells_##bits,                                                                                     \
+      (unsigned m, type *out, size_t out_pitch, size_t step, const type *in, size_t row_pitch, size_t count))          \
+    X(void, winograd_tiles_##bits,                                                                                     \
+      (unsigned m, type *out, size_t out_pitch, size_t step, const type *in, size_t row_pitch, size_t count))          \
+    X(void, winograd_taps_##bits,                                                                                      \
+      (unsigned m, type *out, size_t out_pitch, const type *in, size_t in_pitch, size_t count))
 #define FOR_EACH_WINOGRAD_ROUTINE(X)                                                                                   \
     FOR_EACH_WINOGRAD_ROUTINE_OF(X, float, f32) FOR_EACH_WINOGRAD_ROUTINE_OF(X, double, f64)
 

@@ -165,5 +165,124 @@ enum { TILE_MOST = 6 };
         else                                                                                                           \
             weights_##suffix(out, out_pitch, taps, width, flip, 4);                                                    \
     }
+/* The same with channels as lanes, one line of 64 bytes of them, and transposed, for gradients of the weight. */
+#define DEFINE_WINOGRAD_WEIGHT(type, suffix)                                                                           \
+    /* A: from gradients, as if from outputs back to the products. */                                                  \
+    VEC_INLINE void spread_##suffix(vec_##suffix *out, const int out_step, const vec_##suffix *g, const int step,      \
+                                    const int m)                                                                       \
+    {                                                                                                                  \
+        out[0] = g[0];                                                                                                 \
+        if (m == 2) {                                                                                                  \
+            out[out_step] = g[0] + g[step];                                                                            \
+            out[2 * out_step] = g[0] - g[step];                                                                        \
+            out[3 * out_step] = -g[step];                                                                              \
+            return;                                                                                                    \
+        }                                                                                                              \
+        const vec_##suffix a = g[0] + g[2 * step], b = g[step] + g[3 * step];                                          \
+        const vec_##suffix c = g[0] + all_##suffix(4) * g[2 * step],                                                   \
+                           d = all_##suffix(2) * g[step] + all_##suffix(8) * g[3 * step];                              \
+        out[out_step] = a + b;                                                                                         \
+        out[2 * out_step] = a - b;                                                                                     \
+        out[3 * out_step] = c + d;                                                                                     \
+        out[4 * out_step] = c - d;                                                                                     \
+        out[5 * out_step] = g[3 * step];                                                                               \
+    }                                                                                                                  \
+    /* G^T: from the products to the taps. */                                                                          \
+    VEC_INLINE void gather_##suffix(vec_##suffix *out, const int out_step, const vec_##suffix *p, const int step,      \
+                                    const int m)                                                                       \
+    {                                                                                                                  \
+        if (m == 2) {                                                                                                  \
+            const vec_##suffix half = (p[step] + p[2 * step]) * all_##suffix((type)0.5);                               \
+            out[0] = p[0] + half;                                                                                      \
+            out[out_step] = (p[step] - p[2 * step]) * all_##suffix((type)0.5);                                         \
+            out[2 * out_step] = half + p[3 * step];                                                                    \
+            return;                                                                                                    \
+        }                                                                                                              \
+        const vec_##suffix sixth = all_##suffix((type)(1.0 / 6));                                                      \
+        const vec_##suffix s = (p[step] + p[2 * step]) * sixth, t = p[3 * step] + p[4 * step];                         \
+        out[0] = (p[0] * all_##suffix((type)0.25) - s) + t * all_##suffix((type)(1.0 / 24));                           \
+        out[out_step] =                                                                                                \
+            (p[2 * step] - p[step]) * sixth + (p[3 * step] - p[4 * step]) * all_##suffix((type)(1.0 / 12));            \
+        out[2 * out_step] = (t * sixth - s) + p[5 * step];                                                             \
+    }                                                                                                                  \
+    /* Of tiles side by side, from `side` cells each way. */                                                           \
+    VEC_INLINE void tiles_##suffix(type *out, size_t out_pitch, size_t step, const type *in, size_t row_pitch,         \
+                                   size_t count, const int m, const int side)                                          \
+    {                                                                                                                  \
+        enum { N = TILE_MOST, LINE = 64 / sizeof(type) };                                                              \
+        for (size_t t = 0; t < count; t++, in += (size_t)m * LINE, out += step)                                        \
+            for (size_t lane = 0; lane < LINE; lane += LANES_##suffix) {                                               \
+                vec_##suffix e[N * N];                                                                                 \
+                UNROLL for (int j = 0; j < side; j++)                                                                  \
+                {                                                                                                      \
+                    vec_##suffix d[N], c[N];                                                                           \
+                    UNROLL for (int i = 0; i < side; i++) d[i] =                                                       \
+                        load_##suffix(in + (size_t)i * row_pitch + (size_t)j * LINE + lane);                           \
+                    if (side == m)                                                                                     \
+                        spread_##suffix(c, 1, d, 1, m);                                                                \
+                    else                                                                                               \
+                        cells_##suffix(c, d, 1, m);                                                                    \
+                    UNROLL for (int i = 0; i < m + 2; i++) e[i * N + j] = c[i];                                        \
+                }                                                                                                      \
+                UNROLL for (int i = 0; i < m + 2; i++)                                                                 \
+                {                                                                                                      \
+                    vec_##suffix f[N];                                                                                 \
+                    if (side == m)                                                                                     \
+                        spread_##suffix(f, 1, e + i * N, 1, m);                                                        \
+                    else                                                                                               \
+                        cells_##suffix(f, e + i * N, 1, m);                                                            \
+                    UNROLL for (int j = 0; j < m + 2; j++)                                                             \
+                        store_##suffix(out + (size_t)(i * (m + 2) + j) * out_pitch + lane, f[j]);                      \
+                }                                                                                                      \
+            }                                                                                                          \
+    }                                                                                                                  \
+    VEC_INLINE void taps_of_##suffix(type *out, size_t out_pitch, const type *in, size_t in_pitch, size_t count,       \
+                                     const int m)                                                                      \
+    {                                                                                                                  \
+        enum { N = TILE_MOST };                                                                                        \
+        for (size_t lane = 0; lane < count; lane += LANES_##suffix) {                                                  \
+            vec_##suffix e[3 * N];                                                                                     \
+            UNROLL for (int j = 0; j < m + 2; j++)                                                                     \
+            {                                                                                                          \
+                vec_##suffix p[N];                                                                                     \
+                UNROLL for (int i = 0; i < m + 2; i++) p[i] =                                                          \
+                    load_##suffix(in + (size_t)(i * (m + 2) + j) * in_pitch + lane);                                   \
+                gather_##suffix(e + j, N, p, 1, m);                                                                    \
+            }                                                                                                          \
+            UNROLL for (int i = 0; i < 3; i++)                                                                         \
+            {                                                                                                          \
+                vec_##suffix taps[3];                                                                                  \
+                gather_##suffix(taps, 1, e + i * N, 1, m);                                                             \
+                UNROLL for (int j = 0; j < 3; j++)                                                                     \
+                    store_##suffix(out + (size_t)(i * 3 + j) * out_pitch + lane, taps[j]);                             \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    void ROUTINE(winograd_cells_##suffix)(unsigned m, type *out, size_t out_pitch, size_t step, const type *in,        \
+                                          size_t row_pitch, size_t count)                                              \
+    {                                                                                                                  \
+        if (m == 2)                                                                                                    \
+            tiles_##suffix(out, out_pitch, step, in, row_pitch, count, 2, 4);                                          \
+        else                                                                                                           \
+            tiles_##suffix(out, out_pitch, step, in, row_pitch, count, 4, 6);                                          \
+    }                                                                                                                  \
+    void ROUTINE(winograd_tiles_##suffix)(unsigned m, type *out, size_t out_pitch, size_t step, const type *in,        \
+                                          size_t row_pitch, size_t count)                                              \
+    {                                                                                                                  \
+        if (m == 2)                                                                                                    \
+            tiles_##suffix(out, out_pitch, step, in, row_pitch, count, 2, 2);                                          \
+        else                                                                                                           \
+            tiles_##suffix(out, out_pitch, step, in, row_pitch, count, 4, 4);                                          \
+    }                                                                                                                  \
+    void ROUTINE(winograd_taps_##suffix)(unsigned m, type *out, size_t out_pitch, const type *in, size_t in_pitch,     \
+                                         size_t count)                                                                 \
+    {                                                                                                                  \
+        if (m == 2)                                                                                                    \
+            taps_of_##suffix(out, out_pitch, in, in_pitch, count, 2);                                                  \
+        else                                                                                                           \
+            taps_of_##suffix(out, out_pitch, in, in_pitch, count, 4);                                                  \
+    }
 DEFINE_WINOGRAD(float, f32)
 DEFINE_WINOGRAD(double, f64)
+DEFINE_WINOGRAD_WEIGHT(float, f32)
+DEFINE_WINOGRAD_WEIGHT(double, f64)

@@ -17,13 +17,13 @@
 
 static const enum convolve_method winograd = CONVOLVE_WINOGRAD, fft = CONVOLVE_FFT; /* what tests are called with */
 
-/* Makes it one of 3 x 3 without steps; false where it is of an operation that winograd does not have. */
+/* Makes it one of 3 x 3 without steps; false where it has not two axes. */
 static bool suit_winograd(struct convolve_layer_spec *spec)
 {
     for (unsigned i = 0; i < 2; i++)
         spec->weight.size[(spec->channels_last ? 1 : 2) + i] = 3;
     spec->stride.given = spec->dilation.given = spec->output_padding.given = false;
-    return spec->weight.rank == 4 && spec->operation != CONVOLVE_LAYER_BACKWARD_WEIGHT;
+    return spec->weight.rank == 4;
 }
 
 static bool complex_values; /* make_case makes such */
@@ -232,6 +232,38 @@ static void an_item_has_the_bits_it_has_alone(void **state)
     layer_case_release(&c);
 }
 
+/* Tiles in several passes, of two items, whose channels fill some lines of lanes and a part of one. */
+static void weight_gradients_in_passes_keep_their_bound(void **state)
+{
+    const enum convolve_method *const *const method = (void *)state;
+    layer_seed(38);
+    for (unsigned variant = 0; variant < 4; variant++) {
+        struct convolve_layer_spec spec = {.operation = CONVOLVE_LAYER_BACKWARD_WEIGHT,
+                                           .dtype = variant % 2 ? CONVOLVE_FLOAT64 : CONVOLVE_FLOAT32,
+                                           .channels_last = variant / 2,
+                                           .padding_mode = variant % 2 ? CONVOLVE_REFLECT : CONVOLVE_CONSTANT,
+                                           .padding = CONVOLVE_LAYER_SAME,
+                                           .groups = 1,
+                                           .method = **method};
+        spec.input = variant / 2 ? (struct convolve_shape){.rank = 4, .size = {2, 30, 41, 18}}
+                                 : (struct convolve_shape){.rank = 4, .size = {2, 18, 30, 41}};
+        spec.weight = variant / 2 ? (struct convolve_shape){.rank = 4, .size = {35, 3, 3, 18}}
+                                  : (struct convolve_shape){.rank = 4, .size = {35, 18, 3, 3}};
+        struct layer_case c;
+        assert_true(layer_case_make(&c, &spec, LAYER_VALUES_ANY));
+        struct both both = run_both(&c);
+        assert_true(both.outcome.error_bound > 0);
+        for (size_t v = 0; v < c.output_count; v++) {
+            const double apart =
+                layer_number(c.spec.dtype, both.found, v) - layer_number(c.spec.dtype, both.expected, v);
+            /* The definition's own rounding is much smaller. */
+            if (!(fabs(apart) <= both.outcome.error_bound))
+                fail_msg("%s: output %zu is off by %g, the bound is %g", c.name, v, apart, both.outcome.error_bound);
+        }
+        release_both(&both, &c);
+    }
+}
+
 /* A bound is accepted that it keeps, and refused where it is half of that; a plan tells method, shape and bytes. */
 static void max_error_and_plan_are_kept(void **state)
 {
@@ -297,7 +329,19 @@ static void methods_are_chosen_and_refused(void **state)
           .method = CONVOLVE_WINOGRAD,
           SHAPES(1, 1, 8, 3),
           .grad_output = {.rank = 4, .size = {1, 1, 6, 6}}},
-         CONVOLVE_AUTO},
+         CONVOLVE_WINOGRAD},
+        {"auto, a large weight's gradient",
+         {.operation = CONVOLVE_LAYER_BACKWARD_WEIGHT,
+          .dtype = CONVOLVE_FLOAT32,
+          SHAPES(64, 64, 58, 3),
+          .grad_output = {.rank = 4, .size = {1, 64, 56, 56}}},
+         CONVOLVE_WINOGRAD},
+        {"auto, the gradient of many weights",
+         {.operation = CONVOLVE_LAYER_BACKWARD_WEIGHT,
+          .dtype = CONVOLVE_FLOAT32,
+          SHAPES(512, 512, 9, 3),
+          .grad_output = {.rank = 4, .size = {1, 512, 7, 7}}},
+         CONVOLVE_DIRECT},
         {"auto, depthwise, a large kernel",
          {.dtype = CONVOLVE_FLOAT32,
           .input = {.rank = 4, .size = {1, 4, 200, 200}},
@@ -341,6 +385,8 @@ int main(void)
         BOTH(windows_of_zeros_give_zero),
         BOTH(an_item_has_the_bits_it_has_alone),
         BOTH(max_error_and_plan_are_kept),
+        {"weight_gradients_in_passes_keep_their_bound (winograd)", weight_gradients_in_passes_keep_their_bound, NULL,
+         NULL, (void *)&winograd},
         cmocka_unit_test(methods_are_chosen_and_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

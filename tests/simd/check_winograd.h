@@ -61,7 +61,58 @@ enum { WINOGRAD_TILES_MAX = 40, WINOGRAD_ROWS_MAX = 19, WINOGRAD_ROUND = 16 };
                 check_same(set->name, "winograd_weights_" #suffix, width, expected, found, sizeof found);              \
             }                                                                                                          \
     }
+/* Tiles and taps whose lanes are channels. */
+#define CHECK_WINOGRAD_WEIGHT(type, suffix)                                                                            \
+    static void check_lines_##suffix(const struct simd_routines *scalar, const struct simd_routines *set, bool cells)  \
+    {                                                                                                                  \
+        enum { LINE = 64 / sizeof(type), TILES_MAX = 5, ROOM = 36 * (TILES_MAX * 2 * LINE + 3) };                      \
+        static type expected[ROOM], found[ROOM];                                                                       \
+        for (unsigned m = 2; m <= 4; m += 2)                                                                           \
+            for (size_t count = 1; count <= TILES_MAX; count++) {                                                      \
+                const size_t side = cells ? m + 2 : m, wide = (count - 1) * m + side;                                  \
+                const size_t row_pitch = wide * LINE + check_random() % 3, step = LINE * (1 + check_random() % 2);     \
+                const size_t pitch = count * step + check_random() % 3;                                                \
+                const size_t values = (side - 1) * row_pitch + wide * LINE;                                            \
+                type *const in = check_memory(0, values * sizeof(type));                                               \
+                check_fill_##suffix(in, values);                                                                       \
+                check_fill_##suffix(expected, ROOM);                                                                   \
+                memcpy(found, expected, sizeof found);                                                                 \
+                (cells ? scalar->winograd_cells_##suffix : scalar->winograd_tiles_##suffix)(m, expected, pitch, step,  \
+                                                                                            in, row_pitch, count);     \
+                (cells ? set->winograd_cells_##suffix : set->winograd_tiles_##suffix)(m, found, pitch, step, in,       \
+                                                                                      row_pitch, count);               \
+                check_same(set->name, cells ? "winograd_cells_" #suffix : "winograd_tiles_" #suffix, count, expected,  \
+                           found, sizeof found);                                                                       \
+            }                                                                                                          \
+    }                                                                                                                  \
+    static void check_winograd_cells_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)     \
+    {                                                                                                                  \
+        check_lines_##suffix(scalar, set, true);                                                                       \
+    }                                                                                                                  \
+    static void check_winograd_tiles_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)     \
+    {                                                                                                                  \
+        check_lines_##suffix(scalar, set, false);                                                                      \
+    }                                                                                                                  \
+    static void check_winograd_taps_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)      \
+    {                                                                                                                  \
+        enum { LINE = 64 / sizeof(type), LINES_MAX = 4, ROOM = 9 * (LINES_MAX * LINE + 3) };                           \
+        static type expected[ROOM], found[ROOM];                                                                       \
+        for (unsigned m = 2; m <= 4; m += 2)                                                                           \
+            for (size_t count = LINE; count <= LINES_MAX * LINE; count += LINE) {                                      \
+                const size_t in_pitch = count + check_random() % 3, pitch = count + check_random() % 3;                \
+                const size_t values = ((m + 2) * (m + 2) - 1) * in_pitch + count;                                      \
+                type *const in = check_memory(0, values * sizeof(type));                                               \
+                check_fill_##suffix(in, values);                                                                       \
+                check_fill_##suffix(expected, ROOM);                                                                   \
+                memcpy(found, expected, sizeof found);                                                                 \
+                scalar->winograd_taps_##suffix(m, expected, pitch, in, in_pitch, count);                               \
+                set->winograd_taps_##suffix(m, found, pitch, in, in_pitch, count);                                     \
+                check_same(set->name, "winograd_taps_" #suffix, count, expected, found, sizeof found);                 \
+            }                                                                                                          \
+    }
 CHECK_WINOGRAD(float, f32)
 CHECK_WINOGRAD(double, f64)
+CHECK_WINOGRAD_WEIGHT(float, f32)
+CHECK_WINOGRAD_WEIGHT(double, f64)
 
 #endif
