@@ -13,8 +13,11 @@ enum {
     CHECK_TILE_TERMS = 1000000, /* seldom are any of them looked at */
     PASS_TAPS_MAX = 24576,
     ROW_GRANULE = 12, /* blocks hold 1, 4 or 6 rows */
-    PLACE_ROWS =
-        24, /* of a unit in place: what it reads is still near when its ends are made, and was just looked at */
+    /* Of a unit in place: what it reads is still near when its ends are made, and was just looked at. More rows where they are
+     * short, since neighbouring units read some rows twice. */
+    PLACE_ROWS = 24,
+    PLACE_ROWS_MAX = 48,
+    PLACE_BYTES = 96 << 10,
     SEGMENT_ELEMENTS = 4096, /* a row of at least twice as many is cut */
     SEGMENT_ELEMENTS_MIN = 256,
     COPY_BYTES_MAX = 384 << 10, /* stays within L2, beside the output */
@@ -336,6 +339,12 @@ static void even_rows(struct direct_layout *layout, size_t rows)
     layout->unit_rows = least(all, divide_up(rows, ROW_GRANULE) * ROW_GRANULE);
 }
 
+static size_t place_rows(const struct direct_layout *layout)
+{
+    const size_t row_bytes = layout->unit_cells * layout->cell * layout->element_bytes; /* fits: rows are in memory */
+    return most(PLACE_ROWS, least(PLACE_ROWS_MAX, PLACE_BYTES / row_bytes));
+}
+
 /* First a size by work alone; then whatever is most easily had back until tables and copies fit: planes, rows, cells, and
  * at last taps. Where even the least does not fit, it is taken as it is. */
 static bool cut_units(struct direct_layout *layout)
@@ -354,7 +363,7 @@ static bool cut_units(struct direct_layout *layout)
         layout->unit_cells = divide_up(layout->unit_cells, 2);
     size_t rows = tile_work(layout) / most(row_work(layout, layout->unit_cells), 1);
     if (layout->mode == DIRECT_IN_PLACE)
-        rows = least(rows, most(PLACE_ROWS, 2 * layout->row_taps));
+        rows = least(rows, most(place_rows(layout), 2 * layout->row_taps));
     even_rows(layout, rows);
     while (!fits_scratch(layout)) {
         if (layout->pass_planes > 1)

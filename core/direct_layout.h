@@ -56,9 +56,8 @@ struct direct_layout {
     size_t slots, slot_cells, row_elements, turn_offset;
     bool slot_each_tap;
     size_t table_rows; /* rows of one unit in one pass */
-    /* Whether units can be made as strips; then a copy of an end of a row goes strip_reach cells beyond its outputs. */
-    bool strips, streams, looks_beside;
-    size_t strip_reach, strip_copies; /* of both ends of a row */
+    bool strips, streams, looks_beside; /* whether units can be made as strips, and how */
+    size_t strip_copies; /* cells beyond both ends of a row */
     size_t edge_cells, edge_table_rows; /* outputs at either end of a row that can be made as columns; 0: none */
 
     /* The values: slices of input and kernel, each alone where its elements lie together, else all as one. */
@@ -76,13 +75,6 @@ size_t direct_slot_start(const struct direct_layout *layout, size_t slot);
 /* direct_strips.c: whether strips can be made of the layout, which is whole but for what tells of them: of rows in place under small
  * kernels that have no holes. */
 void direct_find_strips(struct direct_layout *layout);
-
-/* Of a strip's outputs those before left_end, and the last `right` ones, from right_begin on, have their input copied.
- * All are multiples of 64 bytes, the last reaching beyond the cells. */
-struct direct_ends {
-    size_t left_end, right_begin, right;
-};
-struct direct_ends direct_find_ends(const struct direct_layout *layout, size_t cell_first, size_t cells);
 
 /* The parts of a unit's scratch, in elements of what they hold. */
 struct direct_scratch_counts {

@@ -40,29 +40,24 @@ struct simd_facts {
 };
 
 /* Rows of the output under a dense kernel: the chains of struct simd_block with a row_step of 1, taps that are neighbours and
- * no output to go on from, for rows with ends that are copied. Output row r, element x reads for plane p and tap (t, k), with
- * i = p*rows_pitch + r + t,
+ * no output to go on from, for rows with ends. Output row r, element x reads for plane p and tap (t, k) the input x + k of row
+ * i = p*rows_pitch + r + t. Input n is
  *
- *     left[i][x + k]                     where x < left_end,
- *     rows[i][x - left_end + k]          up to right_begin,
- *     right[i][x - right_begin + k]      from there on.
- *
- * Both bounds are multiples of 64 bytes. Copies can be read as if there were outputs up to the next multiple of 64 bytes,
- * and one such multiple of outputs at least has its input at the right, or all have it at the left. */
+ *     left[i][n]                       where n < inside_first, which is below `taps`,
+ *     rows[i][n - inside_first]        up to inside_end,
+ *     right[i][n - inside_end]         from there on. */
 struct simd_strips {
     const void *const *rows, *const *left, *const *right;
     size_t rows_pitch, planes, row_taps, taps;
     const void *values; /* planes * row_taps * taps, one after another */
     void *const *output;
     size_t output_rows, count; /* rows up to SIMD_STRIP_ROWS_MAX */
-    size_t left_end, right_begin;
+    size_t inside_first, inside_end; /* the latter at most the count of inputs, count + taps - 1 */
     bool stream; /* nobody will read the output soon: it need not stay in caches */
-    /* NULL, or adds what all that the first tap of a row reads in the plane tells, and perhaps what such a tap would read up to
-     * the next multiple of 64 bytes. */
-    struct simd_facts *facts;
+    struct simd_facts *facts; /* NULL, or adds what the inputs of the plane tell */
     size_t facts_plane;
 };
-enum { SIMD_STRIP_ROWS_MAX = 32, SIMD_STRIP_TAPS_MAX = 16 };
+enum { SIMD_STRIP_ROWS_MAX = 64, SIMD_STRIP_TAPS_MAX = 16 };
 
 /* Some output rows, each a chain of multiply-adds over all channels and taps, on the same places of the input: the output
  * channels of a layer. Row r, place x, b the block r / SIMD_PANEL_ROWS of rows and w how many rows that block has:

@@ -313,6 +313,15 @@ VEC_INLINE vec_f64 join_f64(vec_f64 a, vec_f64 b, vec_u64 index)
 {
     return (vec_f64)_mm512_permutex2var_pd((__m512d)a, (__m512i)index, (__m512d)b);
 }
+/* What lies at p in the lanes whose bits are set; the others are those of `other`, and memory is not touched there. */
+VEC_INLINE vec_f32 load_lanes_f32(const float *p, uint32_t lanes, vec_f32 other)
+{
+    return (vec_f32)_mm512_mask_loadu_ps((__m512)other, (__mmask16)lanes, p);
+}
+VEC_INLINE vec_f64 load_lanes_f64(const double *p, uint32_t lanes, vec_f64 other)
+{
+    return (vec_f64)_mm512_mask_loadu_pd((__m512d)other, (__mmask8)lanes, p);
+}
 #else
 #define VEC_JOINS 0
 #endif

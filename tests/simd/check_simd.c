@@ -48,7 +48,7 @@ void check_same(const char *set, const char *routine, size_t count, const void *
 
 /* ---- Memory with an unreadable page behind it ------------------------------------------------------------------------- */
 
-enum { ARENA_BYTES = 1 << 18, ARENAS = 4 };
+enum { ARENA_BYTES = 1 << 19, ARENAS = 4 };
 static unsigned char *arenas[ARENAS];
 
 void *check_memory(unsigned arena, size_t bytes)
