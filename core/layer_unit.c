@@ -17,13 +17,14 @@ static bool place_unit(struct layer_unit *unit, size_t number)
     unit->row = number % state->row_units * state->unit_rows;
     unit->rows = layer_least(state->unit_rows, state->rows - unit->row);
     number /= state->row_units;
-    for (unsigned i = LAYER_AXES; i-- > 0;) {
-        unit->first[i] = number % state->cut[i].units * state->cut[i].unit;
-        number /= state->cut[i].units;
-    }
+    /* Phases next to each other: of a line of the target each has a part. */
     for (unsigned i = LAYER_AXES; i-- > 0;) {
         unit->phase_number[i] = number % state->cut[i].phases;
         number /= state->cut[i].phases;
+    }
+    for (unsigned i = LAYER_AXES; i-- > 0;) {
+        unit->first[i] = number % state->cut[i].units * state->cut[i].unit;
+        number /= state->cut[i].units;
         unit->phase[i] = layer_phase_at(state, i, unit->phase_number[i]);
         if (unit->first[i] >= unit->phase[i].places)
             return false;
