@@ -264,6 +264,27 @@ static void halve_rows(const struct layer_unit *unit, const struct layout *layou
                                              (const double *)(const void *)from, from_pitch, rows, count);
 }
 
+/* Every second value of `rows` rows. What lies between goes where the next row goes after it, so the last row is not made;
+ * returns how many are. */
+static size_t thin_rows(const struct layer_unit *unit, unsigned char *to, size_t to_pitch, const unsigned char *from,
+                        size_t from_pitch, size_t rows, const struct span *span)
+{
+    const size_t bytes = unit->state->element_bytes, count = 2 * (span->end - span->inside) - 1;
+    struct simd_facts facts = {.fractional = true}; /* known: there is nothing to look for */
+    unsigned char *const out = to + span->inside * bytes, *const next = out + to_pitch * bytes;
+    if (span->inside == span->end || rows < 2)
+        return 0;
+    clear_cells(to, rows - 1, to_pitch * bytes, bytes, 0, span->inside);
+    clear_cells(to, rows - 1, to_pitch * bytes, bytes, span->end, span->count);
+    if (bytes == 4)
+        unit->plan->routines->plane_copy_f32(&facts, (float *)(void *)out, (float *)(void *)next, to_pitch,
+                                             (const float *)(const void *)from, from_pitch, rows - 1, count);
+    else
+        unit->plan->routines->plane_copy_f64(&facts, (double *)(void *)out, (double *)(void *)next, to_pitch,
+                                             (const double *)(const void *)from, from_pitch, rows - 1, count);
+    return rows - 1;
+}
+
 /* One plane of slots of one channel's part, where zeros stand outside. `base` is the source's first place. */
 static void copy_part(const struct layer_unit *unit, const struct layout *layout, unsigned char *to,
                       const unsigned char *base, const struct span *rows)
@@ -280,6 +301,7 @@ static void copy_part(const struct layer_unit *unit, const struct layout *layout
         memset(to + slot * layout->pitch[2] * bytes + rows->end * row_bytes, 0, (rows->count - rows->end) * row_bytes);
     }
     const bool whole = x->step == 1 && state->parts == 1 && state->source.axis_pitch[2] == 1;
+    const bool halves = x->step == 2 && state->parts == 1 && state->source.axis_pitch[2] == 1;
     for (size_t slot = 0; slot < slots; slot++, to += layout->pitch[2] * bytes) {
         const int64_t start = slot_start(x, &unit->phase[2], slot, unit->first[2]);
         const struct span span = split ? span_of(start, 1, layout->cells[2] * x->step, x->source)
@@ -293,15 +315,19 @@ static void copy_part(const struct layer_unit *unit, const struct layout *layout
                 rows->end - rows->inside, span.inside, span.end - span.inside, span.count - span.end);
             continue;
         }
-        if (split && x->step == 2) {
-            if (rows->inside < rows->end)
-                halve_rows(unit, layout, to + rows->inside * row_bytes,
-                           base + (size_t)(rows->start + (int64_t)rows->inside * rows->step) * pitch +
-                               (span.inside < span.end ? (size_t)(span.start + (int64_t)span.inside) * bytes : 0),
-                           pitch / bytes * (size_t)rows->step, rows->end - rows->inside, &span);
-            continue;
+        size_t row = rows->inside;
+        if (halves && rows->inside < rows->end) {
+            const unsigned char *const from =
+                base + (size_t)(rows->start + (int64_t)rows->inside * rows->step) * pitch +
+                (span.inside < span.end ? (size_t)(span.start + (int64_t)span.inside * span.step) * bytes : 0);
+            const size_t from_pitch = pitch / bytes * (size_t)rows->step, inside = rows->end - rows->inside;
+            if (split) {
+                halve_rows(unit, layout, to + row * row_bytes, from, from_pitch, inside, &span);
+                continue;
+            }
+            row += thin_rows(unit, to + row * row_bytes, layout->cells[2], from, from_pitch, inside, &span);
         }
-        for (size_t row = rows->inside; row < rows->end; row++) {
+        for (; row < rows->end; row++) {
             const unsigned char *const from = base + (size_t)(rows->start + (int64_t)row * rows->step) * pitch;
             if (split)
                 split_row(unit, layout, to + row * row_bytes, from, &span);
