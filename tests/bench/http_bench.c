@@ -2,8 +2,12 @@
 /* The daemon over loopback, beside a bare libmicrohttpd that takes and gives as many bytes at once, in turn, medians of the rounds;
  * and beside Flask with SciPy, and the best parts in one thread (http_peers.c). Tiny requests: how many a second, and what each
  * costs the server, which other programs on the machine disturb less. A large request: what its phases take, and how much
- * memory. wrk makes the load. With the argument "tiny", tiny requests only. */
+ * memory. wrk makes the load. With the argument "tiny", tiny requests only; with "tiny one-core" server and load share a core, where
+ * a request takes as long as what it costs both: where they do not, how often one wakes the other on another core, which a virtual
+ * machine makes expensive, changes from second to second. */
+#include <dirent.h>
 #include <microhttpd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -76,6 +80,33 @@ static struct text body_of(const struct text *answer)
 {
     const char *end = strstr(answer->bytes, "\r\n\r\n");
     return (struct text){(char *)(size_t)(end + 4), answer->count - (size_t)(end + 4 - answer->bytes)};
+}
+
+/* All threads that a process has, and those that they will start. */
+static void bind_to_core(pid_t process, int core)
+{
+    char path[64];
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(core, &set);
+    snprintf(path, sizeof path, "/proc/%d/task", (int)process);
+    DIR *tasks = opendir(path);
+    for (struct dirent *task; tasks && (task = readdir(tasks));)
+        if (task->d_name[0] != '.' && sched_setaffinity(atoi(task->d_name), sizeof set, &set) != 0)
+            die("a thread cannot be bound to a core");
+    if (tasks)
+        closedir(tasks);
+}
+
+static int last_core(void)
+{
+    cpu_set_t set;
+    int last = 0;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        for (int core = 0; core < CPU_SETSIZE; core++)
+            if (CPU_ISSET(core, &set))
+                last = core;
+    return last;
 }
 
 /* ---- Tiny requests ----------------------------------------------------------------------------------------------- */
@@ -238,6 +269,7 @@ static void bench_memory(int dtype_last)
 int main(int argument_count, char **arguments)
 {
     const bool only_tiny = argument_count > 1 && !strcmp(arguments[1], "tiny");
+    const bool one_core = only_tiny && argument_count > 2 && !strcmp(arguments[2], "one-core");
     const struct text tiny = {tiny_body, sizeof tiny_body - 1};
     char script[] = "/tmp/convolved-bench-XXXXXX";
     struct text answer = {0};
@@ -250,7 +282,12 @@ int main(int argument_count, char **arguments)
     post_ms(ours, &tiny, &answer);
     fixed = body_of(&answer);
     struct MHD_Daemon *bare = start_bare(&bare_port);
-    const pid_t flask = flask_start(&flask_port);
+    const pid_t flask = one_core ? 0 : flask_start(&flask_port);
+    if (one_core) {
+        const int core = last_core();
+        bind_to_core(process, core);
+        bind_to_core(getpid(), core); /* and wrk with it */
+    }
     if (flask)
         post_ms(flask_port, &tiny, NULL); /* its workers are up */
 
