@@ -50,19 +50,20 @@ static double round_up(size_t count, size_t unit)
     return (double)((count + unit - 1) / unit * unit);
 }
 
-static double transform_ns(const struct fft_layout *layout)
+/* Of so many rows, in float where `single`. */
+static double transform_ns(const struct fft_layout *layout, size_t rows, bool single)
 {
-    const size_t width = fft_width(layout->single), last = layout->dim[layout->dims - 1];
-    const double bytes = layout->single ? 8 : 16, elements = (double)layout->rows * (double)last;
+    const size_t width = fft_width(single), last = layout->dim[layout->dims - 1];
+    const double bytes = single ? 8 : 16, elements = (double)rows * (double)last;
     const struct fft_cost_rest *rest = &fft_cost_rest;
     double ns = 0;
     if (layout->mode == FFT_ROWS)
-        return elements * element_ns(last, layout->single).row;
+        return elements * element_ns(last, single).row;
     for (unsigned i = 0; i + 1 < layout->dims; i++)
-        ns += elements / (double)last * round_up(last, width) * element_ns(layout->dim[i], layout->single).column;
-    ns += round_up(layout->rows, width) * (double)last * element_ns(last, layout->single).row;
+        ns += elements / (double)last * round_up(last, width) * element_ns(layout->dim[i], single).column;
+    ns += round_up(rows, width) * (double)last * element_ns(last, single).row;
     if (layout->split)
-        ns += elements * (double)(layout->single ? rest->twist_f32 : rest->twist_f64);
+        ns += elements * (double)(single ? rest->twist_f32 : rest->twist_f64);
     /* There and back along each dimension; the spectrum is as large as the array. */
     return ns + beyond_ns(elements * bytes * (4 * layout->dims - 1), elements * bytes * 2);
 }
@@ -76,7 +77,7 @@ double fft_job_ns(const struct fft_layout *layout)
         rows *= i == layout->axis_count - 1 ? 1 : (double)layout->axis[i].length;
     }
     const double blocks = (double)layout->blocks_per_job * layout->parts, cells = (double)layout->transformed;
-    return transform_ns(layout) +
+    return transform_ns(layout, layout->rows, layout->single) +
            blocks *
                (cells * (double)(layout->single ? rest->gather_f32 : rest->gather_f64) +
                 outputs * (double)(layout->single ? rest->emit_f32 : rest->emit_f64) + rows * (double)rest->row_ns) +
@@ -86,11 +87,8 @@ double fft_job_ns(const struct fft_layout *layout)
 /* Spectra are made in double, from half a transform. */
 static double spectrum_ns(const struct fft_layout *layout)
 {
-    struct fft_layout wide = *layout;
-    wide.single = false;
-    if (layout->mode == FFT_ROWS)
-        wide.rows = fft_width(false);
-    return 0.6 * transform_ns(&wide) + (double)layout->tap_count * 2;
+    const size_t rows = layout->mode == FFT_ROWS ? fft_width(false) : layout->rows;
+    return 0.6 * transform_ns(layout, rows, false) + (double)layout->tap_count * 2;
 }
 
 /* Each slice counts as if it were alone, with a spectrum of its own: its blocks, and so its bits, must not depend on how many
@@ -176,6 +174,23 @@ static bool cut_evenly(struct fft_layout *layout, size_t wanted, bool whole_rows
     return true;
 }
 
+static unsigned active_axes(const struct fft_layout *layout)
+{
+    unsigned active = 0;
+    for (unsigned i = 0; i < layout->axis_count; i++)
+        active += layout->axis[i].taps > 1;
+    return active;
+}
+
+/* Whether the best even blocks are the best of all: of one axis they are, unless longer ones than the table has would be better. */
+static bool all_were_tried(const struct fft_layout *layout)
+{
+    size_t longest = 0;
+    for (unsigned i = 0; i < layout->axis_count; i++)
+        longest = layout->axis[i].length > longest ? layout->axis[i].length : longest;
+    return active_axes(layout) == 1 && longest < fft_cost_rows[LENGTH_COUNT - 1].length;
+}
+
 /* The best even blocks first, then axis by axis from there. */
 static void search_blocks_from(struct fft_layout *best, double *best_ns, bool whole_rows)
 {
@@ -194,7 +209,7 @@ static void search_blocks_from(struct fft_layout *best, double *best_ns, bool wh
     }
     if (even_ns == (double)INFINITY)
         return;
-    for (bool improved = true; improved;) {
+    for (bool improved = !all_were_tried(&layout); improved;) {
         improved = false;
         for (unsigned i = 0; i < layout.axis_count; i++)
             if (layout.axis[i].taps > 1)
@@ -212,11 +227,8 @@ static void search_blocks(struct fft_layout *best, double *best_ns)
     enum { ROWS_MOST = 512, AXES_MANY = 3 };
     struct fft_layout layout = *best;
     double ns = INFINITY;
-    unsigned active = 0;
-    for (unsigned i = 0; i < layout.axis_count; i++)
-        active += layout.axis[i].taps > 1;
     search_blocks_from(best, best_ns, false);
-    if (active < AXES_MANY || whole_length(&layout.axis[layout.axis_count - 1]) > ROWS_MOST)
+    if (active_axes(&layout) < AXES_MANY || whole_length(&layout.axis[layout.axis_count - 1]) > ROWS_MOST)
         return;
     search_blocks_from(&layout, &ns, true);
     if (ns < *best_ns) {
