@@ -8,11 +8,13 @@
 
 #include <string.h>
 
+enum { ROW_BYTES_MIN = 384 /* as many vectors as a strip with each end, and all taps, at least */ };
+
 /* ---- Which layouts have them ---- */
 
 void direct_find_strips(struct direct_layout *layout)
 {
-    enum { ROW_TAPS_MAX = 11, ROW_BYTES_MIN = 1024, STREAM_BYTES_MIN = 2 << 20 /* about what L2 caches hold */ };
+    enum { ROW_TAPS_MAX = 11, STREAM_BYTES_MIN = 2 << 20 /* about what L2 caches hold */ };
     const size_t granule = CONVOLVE_ALIGNMENT / layout->element_bytes;
     const size_t after = most(layout->cells_out + layout->taps - 1, layout->cells_in + layout->before) -
                          layout->cells_in - layout->before;
@@ -26,9 +28,8 @@ void direct_find_strips(struct direct_layout *layout)
     layout->strip_copies = layout->before + after;
     layout->streams =
         layout->shared_output >= STREAM_BYTES_MIN / layout->element_bytes / layout->loop_count / layout->cells_out;
-    /* Of few cells most are ends; few taps wait for memory, which strips keep busy only where they can stream. */
-    layout->strips = layout->strips && layout->planes == 1 &&
-                     layout->cells_out * layout->element_bytes >= ROW_BYTES_MIN &&
+    /* Few taps wait for memory, which strips keep busy only where they can stream. */
+    layout->strips = layout->strips && layout->cells_out * layout->element_bytes >= ROW_BYTES_MIN &&
                      (layout->row_taps > 3 || !layout->streams || layout->cells_out % granule == 0);
     /* Each row of the input is some unit's own, and its own cells are all of it. */
     layout->looks_beside = layout->strips && layout->input_groups == 1 && layout->kernel_groups == 1 &&
@@ -36,7 +37,8 @@ void direct_find_strips(struct direct_layout *layout)
     for (unsigned i = 0; i < layout->outer_count; i++) {
         const struct direct_axis *axis = &layout->outer[i];
         const size_t own = (int)i == layout->shared ? axis->taps - 1 : 0;
-        layout->looks_beside = layout->looks_beside && axis->stride == 1 && axis->before < axis->taps &&
+        layout->looks_beside = layout->looks_beside && axis->stride == 1 && axis->dilation == 1 &&
+                               axis->before < axis->taps &&
                                axis->output + own >= axis->input + ((int)i == layout->shared ? axis->before : 0);
     }
 }
@@ -125,7 +127,7 @@ bool direct_make_strips(struct direct_unit *u, struct simd_facts *facts)
 {
     const struct direct_layout *layout = u->layout;
     const size_t bytes = layout->element_bytes, total = u->planes * u->input_rows, inputs = u->cells + layout->taps - 1;
-    if (u->rows < layout->row_taps) {
+    if (u->rows < layout->row_taps || u->cells * bytes < ROW_BYTES_MIN) {
         if (facts)
             scan_rows(u, facts);
         return false;

@@ -63,8 +63,8 @@ bool direct_make_edge(struct direct_unit *u, size_t first, size_t cells);
 
 /* ---- direct_strips.c ---- */
 
-/* The whole unit, by rows in `bases`, if it has rows enough; else false. What its input tells is added to the facts, where they
- * are asked for, in either case. */
+/* The whole unit, by rows in `bases`, if it has rows and cells enough; else false. What its input tells is added to the facts,
+ * where they are asked for, in either case. */
 bool direct_make_strips(struct direct_unit *u, struct simd_facts *facts);
 
 /* ---- direct_phases.c ---- */
