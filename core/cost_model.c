@@ -60,9 +60,10 @@ static double element_ns(const struct direct_layout *layout, const struct cost_t
     const double taps = (double)layout->taps * layout->parts;
     if (layout->mode == DIRECT_PHASES || rows == 1)
         return rows * taps * interpolate(table->line, cost_line_taps, COST_LINE_POINTS, rows * taps);
-    if (layout->mode == DIRECT_IN_PLACE && layout->cell == 1 && layout->dilation == 1 &&
-        layout->row_taps == layout->taps && (layout->taps == 3 || layout->taps == 5 || layout->taps == 7))
-        return planes * (double)table->square[(layout->taps - 3) / 2];
+    const bool square = layout->mode == DIRECT_IN_PLACE && layout->planes == 1 && layout->cell == 1 &&
+                        layout->dilation == 1 && layout->row_taps == layout->taps && layout->taps % 2 == 1;
+    if (square && layout->taps >= 3 && layout->taps <= (layout->strips ? 11 : 7))
+        return (double)table->square[(layout->taps - 3) / 2];
     return planes * (interpolate(table->plane, cost_row_taps, COST_ROW_POINTS, taps) +
                      rows * taps * interpolate(table->tap, cost_row_taps, COST_ROW_POINTS, taps));
 }

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-enum { COST_ROW_POINTS = 9, COST_LINE_POINTS = 9, COST_SQUARES = 3 };
+enum { COST_ROW_POINTS = 9, COST_LINE_POINTS = 9, COST_SQUARES = 5 };
 
 /* The taps of a row, and of a one-dimensional kernel, at which costs are measured; between them they are interpolated. */
 extern const unsigned cost_row_taps[COST_ROW_POINTS], cost_line_taps[COST_LINE_POINTS];
@@ -15,8 +15,7 @@ extern const unsigned cost_row_taps[COST_ROW_POINTS], cost_line_taps[COST_LINE_P
 struct cost_table {
     /* direct, where windows share rows: an output for each plane of its taps, and for each tap, by the taps of a row. */
     float plane[COST_ROW_POINTS], tap[COST_ROW_POINTS];
-    float square
-        [COST_SQUARES]; /* an output for each plane of 3 x 3, 5 x 5 and 7 x 7 taps, which have blocks of their own */
+    float square[COST_SQUARES]; /* an output of 3 x 3, 5 x 5, ... taps, of one plane; from 9 x 9 on as strips */
     float line[COST_LINE_POINTS]; /* one-dimensional: a tap, by their number */
     float value; /* a value of input or output, whatever the kernel */
     float row; /* a row of a block */

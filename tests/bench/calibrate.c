@@ -202,7 +202,7 @@ static void calibrate_separable(struct cost_table *table, enum convolve_dtype dt
     table->gathered = (float)positive(more / ((double)layout.unit_count * (double)layout.axis[0].positions * 25));
 }
 
-/* The same outputs as 24 x 96 rows of a block and as 24 x 24 rows of four: the first takes more blocks. */
+/* As good as the same outputs, as 24 x 96 rows of two blocks and as 24 x 24 rows of eight: the first takes more calls. */
 static void calibrate_calls(struct cost_table *table, enum convolve_dtype dtype)
 {
     const size_t block = whole_blocks(dtype, NARROW);
@@ -212,7 +212,7 @@ static void calibrate_calls(struct cost_table *table, enum convolve_dtype dtype)
             .dtype = dtype,
             .method = CONVOLVE_SEPARABLE,
             .mode = CONVOLVE_VALID,
-            .input = {3, {24 + 2, (i ? 24 : 96) + 1, block * (i ? 4 : 1) + 1}},
+            .input = {3, {24 + 2, (i ? 24 : 96) + 1, block * (i ? 8 : 2)}},
             .kernel = {3, {3, 2, 2}},
         };
         struct geometry geometry;
