@@ -14,7 +14,8 @@ enum { ROW_BYTES_MIN = 384 /* as many vectors as a strip with each end, and all 
 
 void direct_find_strips(struct direct_layout *layout)
 {
-    enum { ROW_TAPS_MAX = 11, STREAM_BYTES_MIN = 2 << 20 /* about what L2 caches hold */ };
+    /* About what L2 caches hold, and half of it: then input and output do not fit together. */
+    enum { ROW_TAPS_MAX = 11, LARGE_BYTES_MIN = 2 << 20, STREAM_BYTES_MIN = 1 << 20 };
     const size_t granule = CONVOLVE_ALIGNMENT / layout->element_bytes;
     const size_t after = most(layout->cells_out + layout->taps - 1, layout->cells_in + layout->before) -
                          layout->cells_in - layout->before;
@@ -26,11 +27,12 @@ void direct_find_strips(struct direct_layout *layout)
                      layout->pass_rows == layout->row_taps && layout->pass_planes == layout->planes &&
                      layout->before < layout->taps && after < layout->taps;
     layout->strip_copies = layout->before + after;
-    layout->streams =
-        layout->shared_output >= STREAM_BYTES_MIN / layout->element_bytes / layout->loop_count / layout->cells_out;
+    const size_t plane_elements = layout->loop_count * layout->cells_out; /* one row of each group that shares */
+    const bool large = layout->shared_output >= LARGE_BYTES_MIN / layout->element_bytes / plane_elements;
+    layout->streams = layout->shared_output >= STREAM_BYTES_MIN / layout->element_bytes / plane_elements;
     /* Few taps wait for memory, which strips keep busy only where they can stream. */
     layout->strips = layout->strips && layout->cells_out * layout->element_bytes >= ROW_BYTES_MIN &&
-                     (layout->row_taps > 3 || !layout->streams || layout->cells_out % granule == 0);
+                     (layout->row_taps > 3 || !large || layout->cells_out % granule == 0);
     /* Each row of the input is some unit's own, and its own cells are all of it. */
     layout->looks_beside = layout->strips && layout->input_groups == 1 && layout->kernel_groups == 1 &&
                            layout->cells_out + layout->taps - 1 >= layout->cells_in + layout->before;
