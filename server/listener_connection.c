@@ -21,8 +21,8 @@
 
 /* Silence that a connection beyond the limits is allowed, and when newcomers wait for its descriptor; how long a byte that came
  * just before a phase began may look as though it came after (the kernel's clock ticks coarsely); in a drain, how long bytes may be
- * on their way before a request counts as half received; silence that a connection is allowed whose memory others need, and how
- * many are not charged; how long what a caller sent before the end may take to be noticed. */
+ * on their way, and how long there are none before a request counts as half received; silence that a connection is allowed whose
+ * memory others need, and how many are not charged; how long what a caller sent before the end may take to be noticed. */
 enum {
     UNCOUNTED_SILENCE_MS = 1000,
     EXHAUSTED_SILENCE_MS = 100,
@@ -319,14 +319,19 @@ uint64_t connection_look_every_ns(const struct config *config)
     return ms(shorter / 16 < 10 ? 10 : shorter / 16 > 250 ? 250 : shorter / 16);
 }
 
-/* Whether nothing has come for too long at two looks in turn, of which `silent` keeps the last. Where the daemon itself was late,
- * what came in time may be unread, or just being read, and at the next look it is something else. */
-static bool is_silent(const struct connection *connection, bool *silent, bool nothing_has_come)
+static bool has_unread(const struct connection *connection)
 {
     char byte;
-    const bool before = *silent;
-    *silent = nothing_has_come && recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1;
-    return before && *silent;
+    return recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+/* Whether nothing has come for too long at two looks in turn. Where the daemon itself was late, what came in time may be unread,
+ * or just being read, and at the next look it is something else. */
+static bool is_silent(struct connection *connection, bool nothing_has_come)
+{
+    const bool before = connection->silent;
+    connection->silent = nothing_has_come && !has_unread(connection);
+    return before && connection->silent;
 }
 
 static void judge_waiting(struct connection *connection, const struct config *config, uint64_t now)
@@ -346,7 +351,7 @@ static void judge_waiting(struct connection *connection, const struct config *co
     if (connection->began_ns != 0) {
         if (now - connection->began_ns >= whole)
             cut_with(connection, "request-timeout", "the headers have not arrived within request_timeout_ms");
-        else if (is_silent(connection, &connection->silent, now > traffic.received_ns + idle))
+        else if (is_silent(connection, now > traffic.received_ns + idle))
             cut_with(connection, "request-timeout", "nothing has come for idle_timeout_ms");
     } else if (!connection->is_tcp) {
         if (now - connection->since_ns >= idle + whole) /* silence would have ended it before: bytes are dripping in */
@@ -374,7 +379,7 @@ static void judge_reading(struct connection *connection, const struct config *co
         const struct traffic traffic = ask_traffic(connection, now);
         if (traffic.received_ns > connection->since_ns)
             connection->since_ns = traffic.received_ns;
-        if (is_silent(connection, &connection->silent, now - connection->since_ns >= idle))
+        if (is_silent(connection, now - connection->since_ns >= idle))
             cut_with(connection, "request-timeout", "nothing has come for idle_timeout_ms");
     }
 }
@@ -390,6 +395,17 @@ static void judge_sending(struct connection *connection, const struct config *co
     }
 }
 
+/* Whether nothing has been there to read for a while. In a drain looks follow each other as fast as callers leave, so it is the
+ * time between them that counts. */
+static bool is_silent_in_drain(struct connection *connection, bool nothing_expected, uint64_t now)
+{
+    if (!nothing_expected || has_unread(connection))
+        connection->silent_ns = 0;
+    else if (connection->silent_ns == 0)
+        connection->silent_ns = now;
+    return connection->silent_ns != 0 && now - connection->silent_ns >= ms(HALF_RECEIVED_MS);
+}
+
 /* What has been asked of us is finished; all else goes. A request whose bytes are on their way is answered, with 503. */
 static void judge_draining(struct connection *connection, enum listener_mode mode, uint64_t now)
 {
@@ -398,15 +414,12 @@ static void judge_draining(struct connection *connection, enum listener_mode mod
     const bool fresh = !connection->answered && now - connection->since_ns < ms(DRAIN_GRACE_MS);
     const bool arriving = traffic.any && now - traffic.received_ns < ms(DRAIN_GRACE_MS) &&
                           (!connection->answered || traffic.received_ns > connection->since_ns + ms(CLOCK_SLACK_MS));
-    const bool half_received = connection->phase == PHASE_READING && now - connection->began_ns >= ms(HALF_RECEIVED_MS);
-    const bool idle = connection->phase == PHASE_WAITING && !fresh && !arriving;
-    const bool silent = is_silent(connection, &connection->silent_in_drain, half_received || idle) || cutting;
+    const bool reading = connection->phase == PHASE_READING, waiting = connection->phase == PHASE_WAITING;
+    const bool silent = is_silent_in_drain(connection, reading || (waiting && !fresh && !arriving), now) || cutting;
 
-    if (half_received && silent)
+    if (silent && (reading || (waiting && (begun || arriving))))
         cut_with(connection, "draining", "the daemon is stopping; another will answer");
-    else if (connection->phase == PHASE_WAITING && silent && (begun || arriving))
-        cut_with(connection, "draining", "the daemon is stopping; another will answer");
-    else if (connection->phase == PHASE_WAITING && silent)
+    else if (silent && waiting)
         connection_cut(connection, NULL);
     else if (cutting && connection->phase == PHASE_WORKING && connection->job != NULL)
         job_cancel(connection->job); /* then its own thread answers */

@@ -55,7 +55,7 @@ struct connection {
     uint64_t moved; /* PHASE_SENDING: what the caller had taken at since_ns */
     bool answered; /* it has had an answer already */
     bool silent; /* the last look found that nothing has come for too long */
-    bool silent_in_drain; /* the same by the shorter times of a drain */
+    uint64_t silent_ns; /* since when each look of a drain has found nothing to read; 0: the last one found something */
     bool blocked; /* PHASE_SENDING: the next piece is not ready, so no progress is expected of the caller */
     bool gone; /* the caller has closed its sending side */
     bool cut; /* closed by us: nothing more may be written */

@@ -109,6 +109,7 @@ static void *request_begins(void *context, const char *target, struct MHD_Connec
         connection->began_ns = now;
     connection->since_ns = now;
     connection->silent = false;
+    connection->silent_ns = 0;
     connection->id[0] = '\0';
     exchange->request.began_ns = connection->began_ns;
     exchange->request.lap_ns = now;
