@@ -100,6 +100,8 @@ void check_given_back(const char *name, struct child *child, struct held before,
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
     rss_kib = LONG_MAX / 2; /* they keep memory of their own */
 #endif
+    if (getenv("TEST_UNDER") != NULL) /* as does what runs the daemon: the code that it has translated */
+        rss_kib = LONG_MAX / 2;
     double until = now_ms() + 5000 * slowness();
     do {
         usleep(20000);
