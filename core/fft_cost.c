@@ -158,13 +158,13 @@ static bool differ(const struct fft_layout *layout, size_t wanted, size_t other)
     return false;
 }
 
-/* Blocks as long along every axis as `wanted`, a length of the table, the taps and the outputs allow; with `whole_rows` the
- * last axis is not cut. False where they do not fit. */
-static bool cut_evenly(struct fft_layout *layout, size_t wanted, bool whole_rows)
+/* Blocks as long along every axis as `wanted`, a length of the table, the taps and the outputs allow. False where they do not
+ * fit. */
+static bool cut_evenly(struct fft_layout *layout, size_t wanted)
 {
     for (unsigned i = 0; i < layout->axis_count; i++) {
         struct fft_axis *axis = &layout->axis[i];
-        size_t length = clamp_length(axis, whole_rows && i + 1 == layout->axis_count ? SIZE_MAX : wanted);
+        size_t length = clamp_length(axis, wanted);
         if (length != wanted && length != 1)
             length = fft_length_next(length);
         if (length == 0)
@@ -192,7 +192,7 @@ static bool all_were_tried(const struct fft_layout *layout)
 }
 
 /* The best even blocks first, then axis by axis from there. */
-static void search_blocks_from(struct fft_layout *best, double *best_ns, bool whole_rows)
+static void search_blocks(struct fft_layout *best, double *best_ns)
 {
     struct fft_layout layout = *best;
     double even_ns = INFINITY;
@@ -202,7 +202,7 @@ static void search_blocks_from(struct fft_layout *best, double *best_ns, bool wh
         double ns = INFINITY;
         if (i > 0 && !differ(&layout, fft_cost_rows[i - 1].length, fft_cost_rows[i].length))
             continue;
-        if (!cut_evenly(&trial, fft_cost_rows[i].length, whole_rows) || !try_layout(&trial, &ns) || ns >= even_ns)
+        if (!cut_evenly(&trial, fft_cost_rows[i].length) || !try_layout(&trial, &ns) || ns >= even_ns)
             continue;
         even_ns = ns;
         layout = trial;
@@ -217,22 +217,6 @@ static void search_blocks_from(struct fft_layout *best, double *best_ns, bool wh
     }
     if (even_ns < *best_ns) {
         *best_ns = even_ns;
-        *best = layout;
-    }
-}
-
-/* Of three axes and more the search often ends short of the best, which may have whole rows. */
-static void search_blocks(struct fft_layout *best, double *best_ns)
-{
-    enum { ROWS_MOST = 512, AXES_MANY = 3 };
-    struct fft_layout layout = *best;
-    double ns = INFINITY;
-    search_blocks_from(best, best_ns, false);
-    if (active_axes(&layout) < AXES_MANY || whole_length(&layout.axis[layout.axis_count - 1]) > ROWS_MOST)
-        return;
-    search_blocks_from(&layout, &ns, true);
-    if (ns < *best_ns) {
-        *best_ns = ns;
         *best = layout;
     }
 }
