@@ -74,7 +74,8 @@ SERVER_OBJECTS := $(SERVER_SOURCES:%.c=$(BUILD)/%.o) \
 	$(foreach isa,$(ISAS),$(FORMATS_SIMD_SOURCES:%.c=$(BUILD)/%.$(isa).o))
 TEST_NAMES := $(TEST_SOURCES:%.c=%)
 TESTS ?= $(TEST_NAMES)
-CHECK_SIMD := tests/simd/check_simd tests/simd/result_hash
+# They start no thread, so there is nothing for TSan to see, and it would take minutes.
+CHECK_SIMD := $(if $(filter thread,$(SANITIZE)),,tests/simd/check_simd tests/simd/result_hash)
 FUZZERS := $(FUZZ_SOURCES:%.c=$(BUILD)/%)
 
 .PHONY: all lib test test-long tests soak valgrind check check-simd arm64 bench bench-auto bench-wire bench-peers calibrate calibrate-fft demo run fuzz fuzzers install install-lib uninstall clean
