@@ -22,11 +22,6 @@ enum {
     TILE_WORK = 1 << 23, /* multiply-adds */
 };
 
-static size_t divide_up(size_t a, size_t b)
-{
-    return (a - 1) / b + 1;
-}
-
 /* ---- Cutting ---------------------------------------------------------------------------------------------------------- */
 
 static size_t tap_count(const struct layer_geometry *geometry)
@@ -44,7 +39,7 @@ static size_t row_count(const struct layer_geometry *geometry)
 static size_t lane_count(const struct layer_state *state)
 {
     const size_t line = 64 / state->element_bytes;
-    return divide_up(state->geometry.y.channels, line) * line;
+    return layer_divide_up(state->geometry.y.channels, line) * line;
 }
 
 static size_t block_lanes(const struct layer_state *state)
@@ -54,14 +49,14 @@ static size_t block_lanes(const struct layer_state *state)
 
 static size_t lane_blocks(const struct layer_state *state)
 {
-    return divide_up(lane_count(state), block_lanes(state));
+    return layer_divide_up(lane_count(state), block_lanes(state));
 }
 
 /* Blocks of places of an item. */
 static size_t place_blocks(const struct layer_state *state)
 {
     const struct layer_axis *axis = state->geometry.axis;
-    return axis[0].y * divide_up(axis[1].y, state->sweep.high) * divide_up(axis[2].y, state->sweep.segment);
+    return axis[0].y * layer_divide_up(axis[1].y, state->sweep.high) * layer_divide_up(axis[2].y, state->sweep.segment);
 }
 
 /* Whether no window reaches beyond the input; `covered`: and each of its values is under one window alone. */
@@ -97,23 +92,23 @@ bool layer_cross_derive(struct layer_state *state)
     sweep->gathers = covered || !sweep->in_place;
     if (sweep->in_place)
         sweep->copied = 0;
-    sweep->segment = divide_up(axis[2].y, divide_up(axis[2].y, BLOCK_PLACES));
+    sweep->segment = layer_divide_up(axis[2].y, layer_divide_up(axis[2].y, BLOCK_PLACES));
     sweep->high = layer_least(axis[1].y, axis[2].y > BLOCK_PLACES ? 1 : BLOCK_PLACES / axis[2].y);
     const size_t blocks = place_blocks(state), sides = geometry->groups * lane_blocks(state);
     sweep->segments = geometry->items * blocks;
-    const size_t least = divide_up(UNITS_WANTED, layer_least(sides, UNITS_WANTED));
-    const size_t share = divide_up(rows, least);
-    sweep->unit_rows = share <= UNIT_ROWS_LEAST ? UNIT_ROWS_LEAST : divide_up(share, UNIT_ROWS) * UNIT_ROWS;
+    const size_t least = layer_divide_up(UNITS_WANTED, layer_least(sides, UNITS_WANTED));
+    const size_t share = layer_divide_up(rows, least);
+    sweep->unit_rows = share <= UNIT_ROWS_LEAST ? UNIT_ROWS_LEAST : layer_divide_up(share, UNIT_ROWS) * UNIT_ROWS;
     sweep->unit_rows = layer_least(rows, layer_least(sweep->unit_rows, UNIT_ROWS_MOST));
-    sweep->units = sides * divide_up(rows, sweep->unit_rows);
+    sweep->units = sides * layer_divide_up(rows, sweep->unit_rows);
     const size_t work = sweep->unit_rows * block_lanes(state) * sweep->segment * sweep->high;
-    sweep->pass = layer_least(divide_up(2 * (size_t)TILE_WORK, work), sweep->segments);
-    sweep->passes = divide_up(sweep->segments, sweep->pass);
+    sweep->pass = layer_least(layer_divide_up(2 * (size_t)TILE_WORK, work), sweep->segments);
+    sweep->passes = layer_divide_up(sweep->segments, sweep->pass);
     sweep->units_per_tile = layer_least(TILE_WORK / 2 / (work * sweep->pass) + 1, 64);
-    sweep->tiles = divide_up(sweep->units, sweep->units_per_tile);
+    sweep->tiles = layer_divide_up(sweep->units, sweep->units_per_tile);
     sweep->copy_tiles =
-        sweep->in_place ? 0 : geometry->items * geometry->groups * divide_up(geometry->x.channels, COPY_CHANNELS);
-    sweep->pack_tiles = sides * geometry->items * divide_up(blocks, PACK_BLOCKS);
+        sweep->in_place ? 0 : geometry->items * geometry->groups * layer_divide_up(geometry->x.channels, COPY_CHANNELS);
+    sweep->pack_tiles = sides * geometry->items * layer_divide_up(blocks, PACK_BLOCKS);
     sweep->looked[0] = sweep->in_place ? sweep->tiles : sweep->copy_tiles;
     sweep->looked[1] = sweep->pack_tiles;
     sweep->emit_tiles = sweep->passes > 1 ? sweep->units : 0;
@@ -160,8 +155,8 @@ static struct place_block find_block(const struct layer_state *state, size_t num
 {
     const struct layer_sweep *sweep = &state->sweep;
     const struct layer_axis *axis = state->geometry.axis;
-    const size_t blocks = place_blocks(state), parts = divide_up(axis[2].y, sweep->segment);
-    const size_t bands = divide_up(axis[1].y, sweep->high), index = number % blocks;
+    const size_t blocks = place_blocks(state), parts = layer_divide_up(axis[2].y, sweep->segment);
+    const size_t bands = layer_divide_up(axis[1].y, sweep->high), index = number % blocks;
     struct place_block block = {.item = number / blocks,
                                 .z = index / parts / bands,
                                 .y = index / parts % bands * sweep->high,
@@ -212,7 +207,7 @@ static void copy_channels(const struct convolve_plan *plan, const struct convolv
     const struct layer_geometry *geometry = &state->geometry;
     const struct layer_side *x = &geometry->x;
     const struct layer_axis *axis = geometry->axis;
-    const size_t parts = divide_up(x->channels, COPY_CHANNELS), bytes = state->element_bytes;
+    const size_t parts = layer_divide_up(x->channels, COPY_CHANNELS), bytes = state->element_bytes;
     const size_t slice = tile / parts, first = tile % parts * COPY_CHANNELS;
     const size_t item = slice / geometry->groups, group = slice % geometry->groups;
     const struct cells cells = find_cells(state);
@@ -254,7 +249,8 @@ static void pack_gradients(const struct convolve_plan *plan, const struct convol
     const struct layer_state *state = layer_state(plan);
     const struct layer_geometry *geometry = &state->geometry;
     const struct layer_side *y = &geometry->y;
-    const size_t blocks = place_blocks(state), chunks = divide_up(blocks, PACK_BLOCKS), bytes = state->element_bytes;
+    const size_t blocks = place_blocks(state), chunks = layer_divide_up(blocks, PACK_BLOCKS),
+                 bytes = state->element_bytes;
     const size_t chunk = tile % chunks, item = tile / chunks % geometry->items, side = tile / chunks / geometry->items;
     const size_t lane = side % lane_blocks(state) * block_lanes(state), group = side / lane_blocks(state);
     size_t width;
@@ -300,7 +296,7 @@ struct cross_unit {
 
 static struct cross_unit find_unit(const struct layer_state *state, size_t number)
 {
-    const size_t rows = row_count(&state->geometry), parts = divide_up(rows, state->sweep.unit_rows);
+    const size_t rows = row_count(&state->geometry), parts = layer_divide_up(rows, state->sweep.unit_rows);
     struct cross_unit unit = {.side = number / parts, .row = number % parts * state->sweep.unit_rows};
     unit.group = unit.side / lane_blocks(state);
     unit.rows = layer_least(state->sweep.unit_rows, rows - unit.row);

@@ -25,11 +25,6 @@ static size_t greatest_divisor(size_t a, size_t b)
     return a;
 }
 
-static size_t divide_up(size_t a, size_t b)
-{
-    return (a - 1) / b + 1;
-}
-
 /* ---- Phases ----------------------------------------------------------------------------------------------------------- */
 
 /* The cells of the padded x that windows reach. */
@@ -86,9 +81,9 @@ struct layer_phase layer_phase_at(const struct layer_state *state, unsigned axis
         return (struct layer_phase){.places = cut->target, .taps = cut->kernel, .first = -cut->before};
     const int64_t stride = (int64_t)cut->stride, cell = (int64_t)phase + cut->before;
     const size_t tap = find_tap(cut, (size_t)((cell % stride + stride) % stride));
-    struct layer_phase found = {.places = divide_up(cut->target - phase, cut->stride), .tap_first = tap};
+    struct layer_phase found = {.places = layer_divide_up(cut->target - phase, cut->stride), .tap_first = tap};
     if (tap < cut->kernel) {
-        found.taps = divide_up(cut->kernel - tap, cut->tap_step);
+        found.taps = layer_divide_up(cut->kernel - tap, cut->tap_step);
         found.first = (cell - (int64_t)(tap * cut->dilation)) / stride;
     }
     return found;
@@ -113,8 +108,8 @@ static void derive_axis(struct layer_state *state, unsigned i)
         .dilation = axis->dilation,
         .before = state->fold ? 0 : axis->before,
     };
-    state->cut[i].taps = divide_up(axis->kernel, state->cut[i].tap_step);
-    state->cut[i].places = reads_y ? divide_up(state->cut[i].target, axis->stride) : state->cut[i].target;
+    state->cut[i].taps = layer_divide_up(axis->kernel, state->cut[i].tap_step);
+    state->cut[i].places = reads_y ? layer_divide_up(state->cut[i].target, axis->stride) : state->cut[i].target;
 }
 
 /* An axis along which neither window nor step does anything goes into the one behind it: rows of places become longer. */
@@ -201,8 +196,8 @@ static bool choose_unit(struct layer_state *state)
                         : few                          ? LAYER_OUTER_PLACES
                         : fit_work < UNIT_PLACES_LEAST ? UNIT_PLACES_LEAST
                                                        : layer_least(fit_work, UNIT_PLACES);
-    const size_t units = divide_up(x->places, most);
-    size_t wide = divide_up(x->places, units), high = layer_least(y->places, divide_up(most, wide));
+    const size_t units = layer_divide_up(x->places, most);
+    size_t wide = layer_divide_up(x->places, units), high = layer_least(y->places, layer_divide_up(most, wide));
     const size_t wanted = layer_least(state->channels, 256);
     for (;;) {
         size_t elements;
@@ -211,18 +206,18 @@ static bool choose_unit(struct layer_state *state)
             return false;
         if (__builtin_mul_overflow(state->copy_channel, wanted, &elements) || elements > COPY_ELEMENTS) {
             if (high > 1 && high * wide > 64) {
-                high = divide_up(high, 2);
+                high = layer_divide_up(high, 2);
                 continue;
             }
             if (high == 1 && wide > 64) {
-                wide = divide_up(wide, 2);
+                wide = layer_divide_up(wide, 2);
                 continue;
             }
         }
         break;
     }
     for (unsigned i = 0; i < LAYER_AXES; i++)
-        state->cut[i].units = divide_up(state->cut[i].places, state->cut[i].unit);
+        state->cut[i].units = layer_divide_up(state->cut[i].places, state->cut[i].unit);
     const size_t fit = COPY_ELEMENTS / state->copy_channel;
     state->unit_channels = fit < 1 ? 1 : layer_least(fit, state->channels);
     if (state->by_rows && state->unit_channels < state->channels) {
@@ -253,9 +248,9 @@ static bool count_units(struct layer_state *state)
     /* Of places that are not cut rows share a copy. */
     size_t rows = (state->outer ? 8 : 4) * (size_t)TILE_WORK / work / block * block;
     rows = rows < block ? block : rows;
-    state->row_units = divide_up(state->rows, rows);
-    state->unit_rows = divide_up(divide_up(state->rows, state->row_units), block) * block;
-    state->row_units = divide_up(state->rows, state->unit_rows);
+    state->row_units = layer_divide_up(state->rows, rows);
+    state->unit_rows = layer_divide_up(layer_divide_up(state->rows, state->row_units), block) * block;
+    state->row_units = layer_divide_up(state->rows, state->unit_rows);
     if (__builtin_mul_overflow(state->unit_count, phases, &state->unit_count) ||
         __builtin_mul_overflow(state->unit_count, state->row_units, &state->unit_count))
         return false;
@@ -263,7 +258,7 @@ static bool count_units(struct layer_state *state)
     size_t tile = work > TILE_WORK / unit_rows ? 1 : TILE_WORK / (work * unit_rows);
     tile = layer_least(tile, 64);
     state->units_per_tile = tile < 1 ? 1 : tile;
-    state->tile_count = divide_up(state->unit_count, state->units_per_tile);
+    state->tile_count = layer_divide_up(state->unit_count, state->units_per_tile);
     state->tap_count = state->parts;
     for (unsigned i = 0; i < LAYER_AXES; i++)
         if (__builtin_mul_overflow(state->tap_count, state->cut[i].taps, &state->tap_count))
@@ -325,7 +320,7 @@ static void count_plain(struct layer_state *state)
         if (__builtin_mul_overflow(terms, padded_length(&geometry->axis[i]), &terms))
             terms = SIZE_MAX;
     state->plain_outputs = terms >= PLAIN_WORK ? 1 : PLAIN_WORK / (terms + 1) + 1;
-    state->plain_tiles = divide_up(geometry->output_count, state->plain_outputs);
+    state->plain_tiles = layer_divide_up(geometry->output_count, state->plain_outputs);
 }
 
 static void count_chunks(struct layer_state *state)
@@ -336,10 +331,10 @@ static void count_chunks(struct layer_state *state)
     state->source_values = (layer_reads_y(geometry) ? geometry->y.count : geometry->x.count) * state->parts;
     state->weight_values = (backward_weight ? geometry->y.count : geometry->w.count) * state->parts;
     state->bias_values = geometry->bias ? bias * geometry->groups * state->parts : 0;
-    state->source_chunks = divide_up(state->source_values, LAYER_CHUNK);
-    state->weight_chunks = divide_up(state->weight_values, LAYER_CHUNK);
-    state->bias_chunks = state->bias_values ? divide_up(state->bias_values, LAYER_CHUNK) : 0;
-    state->scan_tiles = divide_up(state->source_chunks + state->weight_chunks + state->bias_chunks, 16);
+    state->source_chunks = layer_divide_up(state->source_values, LAYER_CHUNK);
+    state->weight_chunks = layer_divide_up(state->weight_values, LAYER_CHUNK);
+    state->bias_chunks = state->bias_values ? layer_divide_up(state->bias_values, LAYER_CHUNK) : 0;
+    state->scan_tiles = layer_divide_up(state->source_chunks + state->weight_chunks + state->bias_chunks, 16);
 }
 
 bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *geometry)
@@ -376,7 +371,7 @@ bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *ge
         return false;
     if (!state->fold)
         join_axes(state->cut);
-    state->fold_tiles = state->fold ? divide_up(geometry->output_count, 1 << 12) : 0;
+    state->fold_tiles = state->fold ? layer_divide_up(geometry->output_count, 1 << 12) : 0;
     state->by_rows = layer_rows_suit(state);
     layer_pack_shape(state, layer_outer_suits(state));
     if (!choose_unit(state) || !count_units(state))

@@ -15,11 +15,6 @@ enum {
     CELLS_MOST = 1 << 16, /* of a pass */
 };
 
-static size_t divide_up(size_t a, size_t b)
-{
-    return (a - 1) / b + 1;
-}
-
 static size_t lane_count(const struct layer_state *state)
 {
     return state->element == LAYER_F32 ? SIMD_LANES_f32 : SIMD_LANES_f64;
@@ -50,10 +45,10 @@ bool layer_lanes_derive(struct layer_state *state)
     if (state->element == LAYER_U64 || state->parts != 1 || geometry->x.channels != 1 || geometry->y.channels != 1 ||
         z->kernel != 1 || z->y != 1 || z->x != 1 || z->before != 0)
         return false;
-    const size_t segments = divide_up(x->y, SEGMENT_PLACES);
-    sweep->segment = divide_up(x->y, segments);
+    const size_t segments = layer_divide_up(x->y, SEGMENT_PLACES);
+    sweep->segment = layer_divide_up(x->y, segments);
     /* Sums go along the rows, so that a row in parts is taken alone. */
-    sweep->high = segments > 1 ? 1 : layer_least(y->y, divide_up(PASS_PLACES, sweep->segment));
+    sweep->high = segments > 1 ? 1 : layer_least(y->y, layer_divide_up(PASS_PLACES, sweep->segment));
     const size_t wide = (sweep->segment - 1) * x->stride + reach_of(x) + 1, rows = reach_of(y) + 1;
     if (wide > CELLS_MOST || rows > CELLS_MOST / wide)
         return false;
@@ -61,9 +56,9 @@ bool layer_lanes_derive(struct layer_state *state)
     sweep->cells[1] = rows;
     sweep->cells[2] = wide;
     sweep->segments = segments;
-    sweep->passes = geometry->items * divide_up(y->y, sweep->high) * segments;
-    sweep->tiles = divide_up(geometry->groups, lane_count(state));
-    sweep->emit_tiles = divide_up(geometry->groups, 64);
+    sweep->passes = geometry->items * layer_divide_up(y->y, sweep->high) * segments;
+    sweep->tiles = layer_divide_up(geometry->groups, lane_count(state));
+    sweep->emit_tiles = layer_divide_up(geometry->groups, 64);
     sweep->gathers = covers(y, y->y) && covers(x, segments);
     sweep->looked[0] = sweep->looked[1] = sweep->tiles;
     state->target_values = sweep->tiles * lane_count(state) * tap_count(geometry);
@@ -157,7 +152,7 @@ void layer_lanes_tile(const struct convolve_plan *plan, const struct convolve_ru
     const struct layer_axis *y = &geometry->axis[1], *x = &geometry->axis[2];
     const size_t bytes = state->element_bytes, lanes = lane_count(state), taps = tap_count(geometry);
     const size_t channel = tile * lanes, channels = layer_least(lanes, geometry->groups - channel);
-    const size_t blocks = divide_up(y->y, sweep->high), item = pass / sweep->segments / blocks;
+    const size_t blocks = layer_divide_up(y->y, sweep->high), item = pass / sweep->segments / blocks;
     const size_t first_y = pass / sweep->segments % blocks * sweep->high,
                  high = layer_least(sweep->high, y->y - first_y);
     const size_t first_x = pass % sweep->segments * sweep->segment, wide = layer_least(sweep->segment, x->y - first_x);

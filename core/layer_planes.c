@@ -22,14 +22,9 @@ enum {
     LINE = 16, /* elements: rows of copies begin at a multiple, and have room for a vector behind them */
 };
 
-static size_t divide_up(size_t a, size_t b)
-{
-    return (a - 1) / b + 1;
-}
-
 static size_t round_up(size_t elements)
 {
-    return divide_up(elements, LINE) * LINE;
+    return layer_divide_up(elements, LINE) * LINE;
 }
 
 /* Finds what lies under the windows of place 0; false where that is too far apart. */
@@ -117,7 +112,7 @@ void layer_planes_derive(struct layer_state *state)
     planes->packed = all ? 0 : y->kernel * x->kernel * state->rows * state->channels;
     if (planes->packed > PACKED_MOST)
         return;
-    const size_t wide = divide_up(x->places, divide_up(x->places, WIDE_MOST));
+    const size_t wide = layer_divide_up(x->places, layer_divide_up(x->places, WIDE_MOST));
     size_t high = layer_least(y->places, COPY_BYTES);
     for (bool fits = lay_out(state, high, wide);
          !fits || (planes->copy + planes->made) * state->element_bytes > COPY_BYTES;
@@ -126,10 +121,10 @@ void layer_planes_derive(struct layer_state *state)
             return;
         if (high <= 4)
             break;
-        high = layer_least(divide_up(y->places, divide_up(y->places, high) + 1), high - 1);
+        high = layer_least(layer_divide_up(y->places, layer_divide_up(y->places, high) + 1), high - 1);
     }
-    planes->bands = divide_up(y->places, planes->high);
-    planes->strips = divide_up(x->places, planes->wide);
+    planes->bands = layer_divide_up(y->places, planes->high);
+    planes->strips = layer_divide_up(x->places, planes->wide);
     const size_t slices = state->geometry.items * state->geometry.groups; /* at most the source's values */
     if (__builtin_mul_overflow(slices, planes->bands, &planes->units) ||
         __builtin_mul_overflow(planes->units, planes->strips, &planes->units))
@@ -137,7 +132,7 @@ void layer_planes_derive(struct layer_state *state)
     const size_t work = planes->high * y->phases * planes->wide * x->phases *
                         (state->rows * state->channels * y->taps * x->taps + state->channels * 8);
     planes->units_per_tile = work > TILE_WORK / 2 ? 1 : TILE_WORK / work;
-    planes->tiles = divide_up(planes->units, planes->units_per_tile);
+    planes->tiles = layer_divide_up(planes->units, planes->units_per_tile);
     planes->gathers = covers(state, 1, planes->bands) && covers(state, 2, planes->strips);
     planes->used = true;
     layer_pack_nothing(state);

@@ -223,6 +223,12 @@ static inline size_t layer_least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* Of `a` above 0. */
+static inline size_t layer_divide_up(size_t a, size_t b)
+{
+    return (a - 1) / b + 1;
+}
+
 /* Real numbers from channel to channel of a copy, of which a channel has `elements`: an odd number of 64-byte lines, so that
  * channels spread over the cache's sets. */
 static inline size_t layer_copy_pitch(const struct layer_state *state, size_t elements)

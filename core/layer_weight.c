@@ -18,11 +18,6 @@ enum {
     TILE_WORK = 1 << 23, /* multiply-adds */
 };
 
-static size_t divide_up(size_t a, size_t b)
-{
-    return (a - 1) / b + 1;
-}
-
 /* ---- Cutting ---------------------------------------------------------------------------------------------------------- */
 
 /* Output channels of a group as rows of panels. */
@@ -33,13 +28,13 @@ static size_t sweep_rows(const struct layer_state *state)
 
 static size_t sweep_blocks(const struct layer_state *state)
 {
-    return divide_up(sweep_rows(state), SIMD_PANEL_ROWS);
+    return layer_divide_up(sweep_rows(state), SIMD_PANEL_ROWS);
 }
 
 /* Units' worth of rows. */
 static size_t sweep_parts(const struct layer_state *state)
 {
-    return divide_up(sweep_blocks(state), UNIT_BLOCKS);
+    return layer_divide_up(sweep_blocks(state), UNIT_BLOCKS);
 }
 
 static size_t taps_of(const struct layer_state *state, unsigned axis)
@@ -92,8 +87,8 @@ bool layer_sweep_derive(struct layer_state *state)
     sweep->lanes = geometry->x.channels * (sweep->joined ? geometry->axis[2].kernel : 1);
     const size_t blocks = sweep_blocks(state) * geometry->groups;
     sweep->units = sweep_parts(state) * geometry->groups * taps_of(state, 0) * taps_of(state, 1) * taps_of(state, 2);
-    const size_t row_segments = divide_up(geometry->axis[2].y, SEGMENT_PLACES);
-    sweep->segment = divide_up(geometry->axis[2].y, row_segments);
+    const size_t row_segments = layer_divide_up(geometry->axis[2].y, SEGMENT_PLACES);
+    sweep->segment = layer_divide_up(geometry->axis[2].y, row_segments);
     sweep->segments = geometry->items * geometry->axis[0].y * geometry->axis[1].y * row_segments;
     size_t work;
     if (__builtin_mul_overflow(sweep->segment * layer_least(sweep_rows(state), UNIT_BLOCKS * SIMD_PANEL_ROWS) *
@@ -101,13 +96,13 @@ bool layer_sweep_derive(struct layer_state *state)
                                sweep->lanes + 16, &work))
         return false;
     sweep->pass = work >= TILE_WORK ? 1 : TILE_WORK / work;
-    sweep->passes = divide_up(sweep->segments, sweep->pass);
+    sweep->passes = layer_divide_up(sweep->segments, sweep->pass);
     const size_t pass_work = work * layer_least(sweep->pass, sweep->segments);
     sweep->units_per_tile = pass_work >= TILE_WORK / 2 ? 1 : layer_least(TILE_WORK / 2 / pass_work + 1, 64);
-    sweep->tiles = divide_up(sweep->units, sweep->units_per_tile);
+    sweep->tiles = layer_divide_up(sweep->units, sweep->units_per_tile);
     sweep->copy_tiles = geometry->items * geometry->groups * sweep->cells[0];
     sweep->pack_tiles = blocks * geometry->items;
-    sweep->emit_tiles = divide_up(geometry->y.channels * geometry->groups, 8);
+    sweep->emit_tiles = layer_divide_up(geometry->y.channels * geometry->groups, 8);
     state->target_values = geometry->w.count;
     return sweep->passes < (size_t)1 << 30;
 }
@@ -285,7 +280,7 @@ static void sum_unit(const struct convolve_plan *plan, const struct layer_scratc
     const struct layer_sweep *sweep = &state->sweep;
     const struct layer_axis *axis = geometry->axis;
     const size_t bytes = state->element_bytes, parts = state->parts, channels = geometry->x.channels;
-    const size_t row_segments = divide_up(axis[2].y, sweep->segment), pitch = sweep->cells[2] * channels;
+    const size_t row_segments = layer_divide_up(axis[2].y, sweep->segment), pitch = sweep->cells[2] * channels;
     const size_t rows_most = sweep->segment >= PANEL_PLACES ? 1 : PANEL_PLACES / sweep->segment;
     const size_t all = place_count(geometry) * parts;
     size_t taps_pitch = 1;

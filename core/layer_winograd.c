@@ -30,11 +30,6 @@ enum {
     SCAN_VALUES = 1 << 16,
 };
 
-static size_t divide_up(size_t a, size_t b)
-{
-    return (a - 1) / b + 1;
-}
-
 /* ---- What it can do ---------------------------------------------------------------------------------------------------- */
 
 bool layer_winograd_accepts(const struct layer_geometry *geometry, struct convolve_error *error)
@@ -84,17 +79,17 @@ static double winograd_steps(const struct layer_state *state, unsigned m)
     enum { LANES = 16 };
     const struct steps *const steps = m == 2 ? &small_tiles : &large_tiles;
     const double channels = (double)state->channels, taps = (double)state->cut[0].kernel;
-    const double rows = (double)(divide_up(state->rows, LANES) * LANES), products = (m + 2) * (m + 2);
+    const double rows = (double)(layer_divide_up(state->rows, LANES) * LANES), products = (m + 2) * (m + 2);
     double strips = (double)state->cut[0].target, values = 1;
     size_t tiles = 1; /* of a strip */
     for (unsigned i = 1; i < LAYER_AXES; i++) {
         const size_t step = state->cut[i].dilation;
-        tiles = divide_up(divide_up(state->cut[i].target, step), m);
+        tiles = layer_divide_up(layer_divide_up(state->cut[i].target, step), m);
         strips *= (double)step * (i == 1 ? (double)tiles : 1);
     }
     for (unsigned i = 0; i < LAYER_AXES; i++)
         values *= (double)state->cut[i].source;
-    const double vectors = strips * (double)divide_up(tiles, LANES) * (taps > 1 ? 1.5 : 1);
+    const double vectors = strips * (double)layer_divide_up(tiles, LANES) * (taps > 1 ? 1.5 : 1);
     return products * (steps->multiply * strips * (double)tiles * channels * taps * rows +
                        steps->cell * channels * vectors * LANES + steps->output * strips * (double)tiles * rows +
                        steps->tap * channels * taps * rows) +
@@ -144,25 +139,24 @@ static void choose_unit(struct layer_state *state)
     const size_t most = tiles_that_fit(state), depth = state->cut[0].target;
     const size_t deep = w->taps == 1 ? 1 : layer_least(depth, DEEP_LEAST);
     const size_t rest = most / deep / layer_least(w->tiles[0], HIGH_LEAST);
-    w->column_units = divide_up(w->tiles[1], rest < WIDE_LEAST ? WIDE_LEAST : rest);
-    w->wide = divide_up(w->tiles[1], w->column_units);
+    w->column_units = layer_divide_up(w->tiles[1], rest < WIDE_LEAST ? WIDE_LEAST : rest);
+    w->wide = layer_divide_up(w->tiles[1], w->column_units);
     w->high = layer_least(w->strips, most / deep > w->wide ? most / deep / w->wide : 1);
-    w->strip_units = divide_up(w->strips, w->high);
-    w->high = divide_up(w->strips, w->strip_units);
+    w->strip_units = layer_divide_up(w->strips, w->high);
+    w->high = layer_divide_up(w->strips, w->strip_units);
     const size_t plane = w->high * w->wide;
     w->deep = w->strip_units * w->column_units > 1 ? deep : layer_least(depth, most > plane ? most / plane : 1);
-    w->plane_units = divide_up(depth, w->deep);
-    w->deep = divide_up(depth, w->plane_units);
+    w->plane_units = layer_divide_up(depth, w->deep);
+    w->deep = layer_divide_up(depth, w->plane_units);
     w->planes = w->deep + w->taps - 1;
-    const size_t strips = w->deep * w->high, band = divide_up(BAND_TILES, w->wide);
+    const size_t strips = w->deep * w->high, band = layer_divide_up(BAND_TILES, w->wide);
     w->band = w->late ? strips : layer_least(band, strips);
 }
 
-/* An odd number of lines of 64 bytes, so that what lies so far apart does not share the caches' sets. */
-static size_t odd_lines(const struct layer_state *state, size_t elements)
+size_t layer_winograd_odd_lines(const struct layer_state *state, size_t elements)
 {
     const size_t line = 64 / state->element_bytes;
-    return (divide_up(elements, line) | 1) * line;
+    return (layer_divide_up(elements, line) | 1) * line;
 }
 
 static bool choose_pitches(struct layer_state *state)
@@ -171,20 +165,20 @@ static bool choose_pitches(struct layer_state *state)
     const size_t line = 64 / state->element_bytes, n = w->m + 2, tiles = w->planes * w->high * w->wide;
     size_t cells, factors;
     w->lines = w->m * layer_least(w->high, w->tiles[0]) + 2;
-    w->phase = (divide_up(w->wide + 1, line) + 1) * line;
+    w->phase = (layer_divide_up(w->wide + 1, line) + 1) * line;
     w->filled = (w->m + 2) * w->high;
     w->pitch = tiles;
     if (__builtin_mul_overflow(w->pitch, state->channels, &cells) || cells > SIZE_MAX / 2 ||
         __builtin_mul_overflow(state->channels, w->lanes * w->taps, &factors) || factors > SIZE_MAX / 64)
         return false;
-    w->cell_pitch = odd_lines(state, cells);
-    w->made_pitch = odd_lines(state, w->band * w->wide * w->lanes);
-    w->block = odd_lines(state, factors) * n * n;
-    const size_t blocks = divide_up(state->rows, w->lanes);
+    w->cell_pitch = layer_winograd_odd_lines(state, cells);
+    w->made_pitch = layer_winograd_odd_lines(state, w->band * w->wide * w->lanes);
+    w->block = layer_winograd_odd_lines(state, factors) * n * n;
+    const size_t blocks = layer_divide_up(state->rows, w->lanes);
     const size_t fit = CHUNK_BYTES / (n * n * w->taps * w->lanes * state->element_bytes);
-    const size_t chunks = divide_up(state->channels, fit < 1 ? 1 : fit);
-    w->chunk = divide_up(state->channels, chunks);
-    w->chunk_pitch = odd_lines(state, w->chunk * w->taps * w->lanes);
+    const size_t chunks = layer_divide_up(state->channels, fit < 1 ? 1 : fit);
+    w->chunk = layer_divide_up(state->channels, chunks);
+    w->chunk_pitch = layer_winograd_odd_lines(state, w->chunk * w->taps * w->lanes);
     w->weight_tiles = w->late ? 0 : blocks * state->geometry.groups;
     w->weights = 0;
     return w->late || !__builtin_mul_overflow(w->block, w->weight_tiles, &w->weights);
@@ -197,10 +191,10 @@ void layer_winograd_count_chunks(struct layer_state *state)
     /* What is looked at for each item tells what layer_facts.c wants to know as well. */
     state->pack_looks = false;
     state->source_chunks = state->weight_chunks = 0;
-    state->scan_tiles = state->bias_chunks ? divide_up(state->bias_chunks, 16) : 0;
+    state->scan_tiles = state->bias_chunks ? layer_divide_up(state->bias_chunks, 16) : 0;
     w->item_values = items ? state->source_values / items : 0;
-    w->item_chunks = divide_up(w->item_values, SCAN_VALUES);
-    w->weight_chunks = divide_up(state->weight_values, SCAN_VALUES);
+    w->item_chunks = layer_divide_up(w->item_values, SCAN_VALUES);
+    w->weight_chunks = layer_divide_up(state->weight_values, SCAN_VALUES);
 }
 
 bool layer_winograd_derive(struct layer_state *state)
@@ -215,7 +209,7 @@ bool layer_winograd_derive(struct layer_state *state)
     layer_winograd_count_chunks(state);
     for (unsigned i = 0; i < 2; i++) {
         w->step[i] = state->cut[i + 1].dilation;
-        w->tiles[i] = divide_up(divide_up(state->cut[i + 1].target, w->step[i]), w->m);
+        w->tiles[i] = layer_divide_up(layer_divide_up(state->cut[i + 1].target, w->step[i]), w->m);
     }
     w->strips = w->tiles[0] * w->step[0] * w->step[1];
     w->lanes = state->rows > line ? 2 * line : line;
@@ -225,7 +219,7 @@ bool layer_winograd_derive(struct layer_state *state)
     const size_t slice = w->plane_units * w->strip_units * w->column_units;
     w->shared = geometry->items * geometry->groups == 1 && slice == 1;
     w->units = geometry->items * geometry->groups * slice;
-    w->tiles_made = w->shared ? divide_up(state->rows, w->lanes) : w->units;
+    w->tiles_made = w->shared ? layer_divide_up(state->rows, w->lanes) : w->units;
     w->cell_tiles = w->shared ? 1 + layer_least(CELL_TILES, state->channels) : 0;
     return choose_pitches(state);
 }

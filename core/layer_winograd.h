@@ -20,6 +20,8 @@ unsigned layer_winograd_tile(const struct layer_state *state);
 bool layer_winograd_derive(struct layer_state *state);
 /* Nothing but biases is left for layer_scan_tile to look at. */
 void layer_winograd_count_chunks(struct layer_state *state);
+/* `elements` rounded up to an odd number of lines of 64 bytes, so that what lies so far apart does not share the caches' sets. */
+size_t layer_winograd_odd_lines(const struct layer_state *state, size_t elements);
 bool layer_winograd_scratch(const struct layer_state *state, size_t *bytes);
 bool layer_winograd_tile_scratch(const struct layer_state *state, size_t *bytes);
 void layer_winograd_parts(const struct layer_state *state, unsigned char *cursor, struct layer_scratch *parts);

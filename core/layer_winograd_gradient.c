@@ -19,11 +19,6 @@ enum {
     EMIT_CHANNELS = 4, /* input channels of a tile */
 };
 
-static size_t divide_up(size_t a, size_t b)
-{
-    return (a - 1) / b + 1;
-}
-
 static size_t line_of(const struct layer_state *state)
 {
     return 64 / state->element_bytes;
@@ -32,7 +27,7 @@ static size_t line_of(const struct layer_state *state)
 /* Lanes of a side's channels. */
 static size_t lanes_of(const struct layer_state *state, const struct layer_side *side)
 {
-    return divide_up(side->channels, line_of(state)) * line_of(state);
+    return layer_divide_up(side->channels, line_of(state)) * line_of(state);
 }
 
 static size_t product_count(const struct layer_state *state)
@@ -44,7 +39,7 @@ static size_t product_count(const struct layer_state *state)
 
 static double tiles_of(const struct layer_geometry *geometry, unsigned m)
 {
-    return (double)divide_up(geometry->axis[1].y, m) * (double)divide_up(geometry->axis[2].y, m);
+    return (double)layer_divide_up(geometry->axis[1].y, m) * (double)layer_divide_up(geometry->axis[2].y, m);
 }
 
 static unsigned choose_tile(const struct layer_geometry *geometry)
@@ -76,25 +71,24 @@ bool layer_winograd_gradient_derive(struct layer_state *state)
     size_t row_bytes, values;
     state->winograd = (struct layer_winograd){.m = (unsigned)m};
     *w = (struct layer_gradient){.used = true, .m = m};
-    w->rows = divide_up(geometry->axis[1].y, m);
-    w->wide = divide_up(geometry->axis[2].y, m);
+    w->rows = layer_divide_up(geometry->axis[1].y, m);
+    w->wide = layer_divide_up(geometry->axis[2].y, m);
     if (__builtin_mul_overflow(n2 * w->wide, cells + gradients, &row_bytes) ||
         __builtin_mul_overflow(row_bytes, state->element_bytes, &row_bytes))
         return false;
     const size_t fit = row_bytes > PASS_BYTES ? 1 : PASS_BYTES / row_bytes;
-    w->bands = divide_up(w->rows, layer_least(fit, w->rows));
-    w->high = divide_up(w->rows, w->bands);
-    w->bands = divide_up(w->rows, w->high);
+    w->bands = layer_divide_up(w->rows, layer_least(fit, w->rows));
+    w->high = layer_divide_up(w->rows, w->bands);
+    w->bands = layer_divide_up(w->rows, w->high);
     w->passes = geometry->items * w->bands;
     w->lines = m * w->high + 2;
-    /* From product to product an odd number of lines. */
     const size_t tiles = w->high * w->wide;
-    w->cell_pitch = (tiles * cells / line | 1) * line;
-    w->made_pitch = (tiles * gradients / line | 1) * line;
+    w->cell_pitch = layer_winograd_odd_lines(state, tiles * cells);
+    w->made_pitch = layer_winograd_odd_lines(state, tiles * gradients);
     w->source_lines = cells / line;
     w->units = geometry->groups * (cells + gradients) / line;
     w->sum_units = geometry->groups * n2;
-    w->emit_units = geometry->groups * divide_up(geometry->x.channels, EMIT_CHANNELS);
+    w->emit_units = geometry->groups * layer_divide_up(geometry->x.channels, EMIT_CHANNELS);
     state->sweep.gathers = false;
     layer_winograd_count_chunks(state);
     return !__builtin_mul_overflow(cells * gradients, geometry->groups * n2, &w->sums) && w->sums < SIZE_MAX / 16 &&

@@ -65,6 +65,17 @@ static void drain_loses_nothing(void **state)
     check_number("drain under load", "exit status", child_wait(daemon_loaded), 0);
 }
 
+/* Reads an answer from each, closes it, and counts those with 200. */
+static int count_answered(const int *fds, int count)
+{
+    int answered = 0;
+    for (int i = 0; i < count; i++) {
+        answered += raw_read_answer(fds[i], false).status == 200;
+        close(fds[i]);
+    }
+    return answered;
+}
+
 /* Whom the system has let in, but not yet the daemon, is answered too, not reset. */
 static void drain_answers_the_backlog(void **state)
 {
@@ -79,12 +90,7 @@ static void drain_answers_the_backlog(void **state)
     }
     kill(daemon_loaded->pid, SIGTERM);
     kill(daemon_loaded->pid, SIGCONT);
-    int answered = 0;
-    for (int i = 0; i < CALLERS; i++) {
-        answered += raw_read_answer(fds[i], false).status == 200;
-        close(fds[i]);
-    }
-    check_number("in the backlog", "answered", answered, CALLERS);
+    check_number("in the backlog", "answered", count_answered(fds, CALLERS), CALLERS);
     check_number("backlog", "exit status", child_wait(daemon_loaded), 0);
 }
 
@@ -109,12 +115,7 @@ static void drain_reads_what_has_come(void **state)
         raw_send_text(fds[i], "}");
     kill(daemon_loaded->pid, SIGTERM);
     kill(daemon_loaded->pid, SIGCONT);
-    int answered = 0;
-    for (int i = 0; i < CALLERS; i++) {
-        answered += raw_read_answer(fds[i], false).status == 200;
-        close(fds[i]);
-    }
-    check_number("whole at the signal", "answered", answered, CALLERS);
+    check_number("whole at the signal", "answered", count_answered(fds, CALLERS), CALLERS);
     check_number("whole at the signal", "exit status", child_wait(daemon_loaded), 0);
 }
 
