@@ -30,11 +30,12 @@ struct answer_pieces {
     unsigned parts;
 };
 
-static size_t piece_bytes_max(const struct answer_pieces *pieces)
+/* Of a piece of so many elements. */
+static size_t piece_bytes_max(const struct answer_pieces *pieces, size_t elements)
 {
     if (pieces->format == ANSWER_BASE64)
-        return (PIECE_ELEMENTS * convolve_dtype_bytes(pieces->dtype) + 2) / 3 * 4;
-    return PIECE_ELEMENTS * (NUMBER_BYTES_MAX + 2 * (size_t)pieces->shape.rank) + sizeof imag_glue + 2;
+        return (elements * convolve_dtype_bytes(pieces->dtype) + 2) / 3 * 4;
+    return elements * (NUMBER_BYTES_MAX + 2 * (size_t)pieces->shape.rank) + sizeof imag_glue + 2;
 }
 
 static size_t write_piece(const struct response_stream *stream, size_t piece, char *out)
@@ -163,8 +164,7 @@ static bool write_whole(struct request *request, struct response *response, cons
                         struct convolve_error *error)
 {
     const size_t share = pieces->count < PIECE_ELEMENTS ? pieces->count : PIECE_ELEMENTS;
-    const size_t piece_bytes = piece_bytes_max(pieces) / PIECE_ELEMENTS * share + sizeof imag_glue + 64;
-    const size_t bytes = head->length + stream->piece_count * piece_bytes + tail->length;
+    const size_t bytes = head->length + stream->piece_count * piece_bytes_max(pieces, share) + tail->length;
     char *body = arena_alloc(&request->arena, bytes);
     char *at = body;
 
@@ -206,7 +206,7 @@ bool answer_write(struct request *request, struct response *response, const stru
     write_tail(&tail, answer, complex);
 
     const struct response_stream stream = {.piece_count = pieces->per_part * pieces->parts,
-                                           .piece_bytes_max = piece_bytes_max(pieces),
+                                           .piece_bytes_max = piece_bytes_max(pieces, PIECE_ELEMENTS),
                                            .write = write_piece,
                                            .context = pieces};
     if (stream.piece_count <= INLINE_PIECES)

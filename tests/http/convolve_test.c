@@ -138,6 +138,34 @@ static void output_in_every_format(void **state)
     }
 }
 
+/* Values of any number come back from a kernel of one 1 as they went in, however many pieces their text is made of. */
+static void base64_of_every_length(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *dtype;
+        size_t bytes;
+    } dtypes[] = {{"float32", 4}, {"float64", 8}, {"int64", 8}, {"complex64", 8}, {"complex128", 16}};
+    static const size_t counts[] = {1, 2, 3, 100, 101, 500, 1000, 3071, 3072, 3073, 6143, 9216, 12288, 12289};
+    static const char *const ends[] = {"", "PA==", "PPM="};
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        for (size_t j = 0; j < sizeof counts / sizeof *counts; j++) {
+            const size_t bytes = dtypes[i].bytes * counts[j];
+            const char *name = textf("%zu of %s", counts[j], dtypes[i].dtype);
+            char *expected = text_room(bytes / 3 * 4 + 8);
+            expected[0] = '\'';
+            memset(expected + 1, 'P', bytes / 3 * 4);
+            sprintf(expected + 1 + bytes / 3 * 4, "%s'", ends[bytes % 3]);
+            struct answer answer =
+                http_post(daemon_child, "/v1/convolve",
+                          textf("{'input':{'shape':[%zu],'dtype':'%s','base64':%s},'kernel':[1],'dtype':'%s',"
+                                "'format':'base64'}",
+                                counts[j], dtypes[i].dtype, expected, dtypes[i].dtype));
+            check_number(name, "status", answer.status, 200);
+            check_member(name, &answer, "output/base64", expected);
+        }
+}
+
 /* Where every tensor comes with a type, the result has the one that SciPy's would. */
 static void the_dtype_follows_typed_tensors(void **state)
 {
@@ -321,6 +349,7 @@ int main(void)
         HTTP_TEST(agrees_with_scipy),
         HTTP_TEST(tensors_in_every_notation),
         HTTP_TEST(output_in_every_format),
+        HTTP_TEST(base64_of_every_length),
         HTTP_TEST(the_dtype_follows_typed_tensors),
         HTTP_TEST(int64_is_exact),
         HTTP_TEST(numbers_are_the_shortest),
