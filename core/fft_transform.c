@@ -48,6 +48,16 @@ size_t fft_column_items(const struct fft_layout *layout, unsigned dim)
     return items;
 }
 
+/* Whether a chunk that begins at `at` within one index of a dimension lies behind a row, or behind the last row of a plane.
+ * Planes need not be a whole number of rows apart. */
+static bool in_padding(const struct fft_layout *layout, unsigned dim, size_t at)
+{
+    for (unsigned i = dim + 1; i + 1 < layout->dims; at %= layout->pitch[i++])
+        if (at / layout->pitch[i] >= layout->dim[i])
+            return true;
+    return at >= layout->dim[layout->dims - 1];
+}
+
 static bool between_taps(const struct fft_layout *layout, unsigned dim, size_t first, size_t end)
 {
     const struct fft_axis *axis = &layout->axis[layout->dim_axis[dim]];
