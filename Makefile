@@ -205,6 +205,7 @@ WIRE_PEERS := $(BUILD)/tests/bench/wire_peer_cjson.o $(if $(CXX_FOUND),$(BUILD)/
 $(BUILD)/tests/bench/wire_bench $(BUILD)/tests/bench/http_bench: $(WIRE_PEERS)
 $(BUILD)/tests/bench/http_bench $(BUILD)/tests/bench/load_bench: $(BUILD)/tests/bench/bench_daemon.o
 $(BUILD)/tests/bench/http_bench: $(BUILD)/tests/bench/http_peers.o
+$(BUILD)/tests/bench/bench_threads: $(BUILD)/tests/bench/peers_layers.o
 $(BENCH_PROGRAMS): %: %.o $(BUILD)/libserver.a $(BUILD)/libconvolve.a
 	@echo "  LINK    $@"
 	$(Q)$(if $(filter %wire_peers.o,$^),$(CXX),$(CC)) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcurl $(SERVER_LIBS) $(if $(filter %wire_peers.o,$^),$(shell $(PKG_CONFIG) --libs simdjson 2>/dev/null))

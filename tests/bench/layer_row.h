@@ -4,6 +4,8 @@
 #ifndef TESTS_BENCH_LAYER_ROW_H
 #define TESTS_BENCH_LAYER_ROW_H
 
+#include "core/convolve.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -29,8 +31,10 @@ struct bench_layer_sizes {
 size_t bench_layer_output_length(const struct bench_layer *layer);
 struct bench_layer_sizes bench_layer_sizes(const struct bench_layer *layer);
 
-/* Ours: a call makes the plan, packs and runs; scratch memory is kept between calls. `method` as convolve_method_name has it.
- * NULL where the method cannot do it. */
+/* As a request to us; `method` as convolve_method_name has it. */
+struct convolve_layer_spec bench_layer_spec(const struct bench_layer *layer, const char *method);
+
+/* Ours: a call makes the plan, packs and runs; scratch memory is kept between calls. NULL where the method cannot do it. */
 struct bench_layer_ours;
 struct bench_layer_ours *bench_layer_ours_create(const struct bench_layer *layer, const char *method);
 bool bench_layer_ours_run(struct bench_layer_ours *ours, const struct bench_layer_tensors *tensors);

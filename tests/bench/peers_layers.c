@@ -38,17 +38,12 @@ static void *take(size_t bytes)
                          (bytes + 2 * CONVOLVE_ALIGNMENT - 1) / CONVOLVE_ALIGNMENT * CONVOLVE_ALIGNMENT);
 }
 
-struct bench_layer_ours *bench_layer_ours_create(const struct bench_layer *layer, const char *method)
+struct convolve_layer_spec bench_layer_spec(const struct bench_layer *layer, const char *method)
 {
     static const enum convolve_layer_operation operations[] = {CONVOLVE_LAYER_CONV, CONVOLVE_LAYER_BACKWARD_INPUT,
                                                                CONVOLVE_LAYER_BACKWARD_WEIGHT};
-    struct bench_layer_ours *const ours = calloc(1, sizeof *ours);
-    struct convolve_plan *plan = NULL;
-    if (!ours)
-        return NULL;
-    struct convolve_layer_spec *const spec = &ours->spec;
     const unsigned rank = (unsigned)layer->spatial + 2;
-    *spec = (struct convolve_layer_spec){
+    struct convolve_layer_spec spec = {
         .operation = operations[layer->operation],
         .dtype = layer->f64 ? CONVOLVE_FLOAT64 : CONVOLVE_FLOAT32,
         .input = {.rank = rank, .size = {1, layer->channels}},
@@ -60,14 +55,24 @@ struct bench_layer_ours *bench_layer_ours_create(const struct bench_layer *layer
         .groups = layer->groups,
     };
     for (unsigned i = 2; i < rank; i++) {
-        spec->input.size[i] = layer->size;
-        spec->weight.size[i] = layer->kernel;
-        spec->grad_output.size[i] = bench_layer_output_length(layer);
+        spec.input.size[i] = layer->size;
+        spec.weight.size[i] = layer->kernel;
+        spec.grad_output.size[i] = bench_layer_output_length(layer);
     }
     for (unsigned i = CONVOLVE_AUTO; i <= CONVOLVE_WINOGRAD; i++)
         if (strcmp(convolve_method_name(i), method) == 0)
-            spec->method = i;
-    if (!convolve_layer_plan_create(&plan, spec, NULL, NULL))
+            spec.method = i;
+    return spec;
+}
+
+struct bench_layer_ours *bench_layer_ours_create(const struct bench_layer *layer, const char *method)
+{
+    struct bench_layer_ours *const ours = calloc(1, sizeof *ours);
+    struct convolve_plan *plan = NULL;
+    if (!ours)
+        return NULL;
+    ours->spec = bench_layer_spec(layer, method);
+    if (!convolve_layer_plan_create(&plan, &ours->spec, NULL, NULL))
         goto failed;
     ours->method = convolve_plan_method(plan);
     ours->scratch = take(convolve_plan_scratch_bytes(plan));
