@@ -76,6 +76,7 @@ struct layer_winograd {
     size_t strips; /* of a plane, phase by phase */
     size_t deep, high, wide; /* of a unit: planes, strips of each, tiles of a strip */
     size_t plane_units, strip_units, column_units, units; /* of a slice along each axis, and of all */
+    size_t high_units; /* the first along the strips, which have `high` of them; the others have one less */
     size_t planes; /* of the source, that a unit sees */
     size_t lines,
         phase; /* rows of cells of strips below each other, and from one of the m phases of a row to the next */

@@ -24,6 +24,7 @@ enum {
     DEEP_LEAST = 4,
     HIGH_LEAST = 2, /* planes and strips that a unit has where there are as many */
     WIDE_LEAST = 8, /* tiles of a strip, where it is cut */
+    ODD_UNITS = 10, /* below which one too many is a tenth or more of what one of two threads makes */
     CHUNK_BYTES = 5 << 15, /* of the second-level cache, for the transformed weights of some channels */
     LATE_WEIGHTS = 1 << 18, /* transformed real numbers, from which on blocks are made by those who multiply */
     CELL_TILES = 8, /* of the only unit */
@@ -132,7 +133,8 @@ static size_t tiles_that_fit(const struct layer_state *state)
     return fit < UNIT_TILES_LEAST ? UNIT_TILES_LEAST : (size_t)fit;
 }
 
-/* Units of about the same size, strips as long as may be: those below each other share cells, and so do planes. */
+/* Units of about the same size, an even number where they are few, strips as long as may be: those below each other share
+ * cells, and so do planes. */
 static void choose_unit(struct layer_state *state)
 {
     struct layer_winograd *const w = &state->winograd;
@@ -143,7 +145,11 @@ static void choose_unit(struct layer_state *state)
     w->wide = layer_divide_up(w->tiles[1], w->column_units);
     w->high = layer_least(w->strips, most / deep > w->wide ? most / deep / w->wide : 1);
     w->strip_units = layer_divide_up(w->strips, w->high);
+    const size_t units = layer_divide_up(depth, deep) * w->column_units * state->geometry.groups * w->strip_units;
+    if (units % 2 && units < ODD_UNITS && w->strip_units > 1 && w->strip_units < w->strips)
+        w->strip_units += w->strip_units == 3 ? 1 : -(size_t)1;
     w->high = layer_divide_up(w->strips, w->strip_units);
+    w->high_units = w->strip_units - (w->strip_units * w->high - w->strips);
     const size_t plane = w->high * w->wide;
     w->deep = w->strip_units * w->column_units > 1 ? deep : layer_least(depth, most > plane ? most / plane : 1);
     w->plane_units = layer_divide_up(depth, w->deep);

@@ -221,15 +221,16 @@ static bool place_unit(struct winograd_unit *unit, size_t number)
 {
     const struct layer_state *state = unit->state;
     const struct layer_winograd *w = &state->winograd;
-    const size_t units[3] = {w->plane_units, w->strip_units, w->column_units}, sizes[3] = {w->deep, w->high, w->wide};
-    for (unsigned i = 3; i-- > 0;) {
-        unit->first[i] = number % units[i] * sizes[i];
-        number /= units[i];
-    }
+    const size_t column = number % w->column_units, strip = number / w->column_units % w->strip_units;
+    number /= w->column_units * w->strip_units;
+    unit->first[0] = number % w->plane_units * w->deep;
+    unit->first[1] = strip * w->high - (strip > w->high_units ? strip - w->high_units : 0);
+    unit->first[2] = column * w->wide;
+    number /= w->plane_units;
     unit->group = number % state->geometry.groups;
     unit->item = number / state->geometry.groups;
     unit->deep = layer_least(w->deep, state->cut[0].target - unit->first[0]);
-    unit->high = layer_least(w->high, w->strips - unit->first[1]);
+    unit->high = strip < w->high_units ? w->high : w->high - 1;
     unit->wide = layer_least(w->wide, w->tiles[1] - unit->first[2]);
     unit->planes = unit->deep + w->taps - 1;
     unit->facts = layer_scratch_parts(state, unit->run->scratch).items[unit->item];
