@@ -200,8 +200,9 @@ void fft_judge(struct fft_job *job)
     if (judgement->verdict == FFT_FLOAT && is_safer_summed(job, largest))
         judgement->verdict = FFT_DIRECT;
     judgement->cut = !layout->complex && facts->least >= 0 && !taps->negative;
-    judgement->zero_windows =
-        (facts->zeros > 0 || layout->lonely) && facts->zeros + judgement->constant_zeros >= layout->tap_count;
+    judgement->zero_windows = (facts->zeros > 0 || layout->lonely) &&
+                              facts->zeros + judgement->constant_zeros >= layout->tap_count &&
+                              (layout->exchanged || fft_find_zero_windows(job));
     if (layout->exchanged) {
         judgement->zero_windows = taps->zeros;
         for (unsigned i = 0; i < layout->axis_count; i++)

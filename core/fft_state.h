@@ -209,6 +209,9 @@ void fft_find_largest(struct fft_job *job); /* the facts' extremes, of the finit
 void fft_find_largest_of_rows(struct fft_job *job, size_t first,
                               size_t end); /* the same of rows of the arrays, as gathered */
 
+/* Whether a window may hold zeros only, as far as some of the rows tell. */
+bool fft_find_zero_windows(const struct fft_job *job);
+
 /* Outputs of windows of zeros become 0, step by step or all at once; both use the arrays. */
 bool fft_windows_matter(const struct fft_judgement *judgement);
 unsigned fft_window_steps(const struct fft_layout *layout);

@@ -97,6 +97,83 @@ void fft_find_largest(struct fft_job *job)
 
 /* ---- Windows of zeros ------------------------------------------------------------------------------------------------- */
 
+/* Which of an axis' first `extent` cells are the signal's; beyond its ends is the constant. */
+static struct fft_span cells_within(const struct fft_axis *axis, int64_t begin, size_t extent)
+{
+    const int64_t step = (int64_t)axis->step, left = (int64_t)axis->signal - begin;
+    const size_t first = begin < 0 ? (size_t)((step - 1 - begin) / step) : 0;
+    const size_t end = left > 0 ? (size_t)((left + step - 1) / step) : 0;
+    return (struct fft_span){first < extent ? first : extent, end < extent ? end : extent};
+}
+
+/* How many of them a window meets whose first is `cell`. */
+static size_t cells_met(struct fft_span within, size_t cell, size_t taps)
+{
+    const size_t first = cell > within.first ? cell : within.first;
+    const size_t end = cell + taps < within.end ? cell + taps : within.end;
+    return end > first ? end - first : 0;
+}
+
+static bool is_zero(const struct fft_layout *layout, const struct cells *cells, size_t i)
+{
+    return value_at(layout->single, cells->re, i) == 0 &&
+           (!layout->complex || value_at(layout->single, cells->im, i) == 0);
+}
+
+/* Whether so many cells of the row are 0 one after the other: of each stretch the end is looked at first, and the next one
+ * begins behind what is not 0. */
+static bool has_run(const struct fft_layout *layout, const struct cells *cells, struct fft_span within, size_t length)
+{
+    for (size_t end = within.first + length; end <= within.end;) {
+        size_t zeros = 0;
+        while (zeros < length && is_zero(layout, cells, end - 1 - zeros))
+            zeros++;
+        if (zeros == length)
+            return true;
+        end += length - zeros;
+    }
+    return false;
+}
+
+/* A window meets so many cells of the signal along each axis, one after the other: the fewest at an end of the block. So
+ * it has a row among every so many, and in it a run of so many. */
+static bool find_in_block(const struct fft_job *job, struct cells *cells)
+{
+    const struct fft_layout *layout = &job->state->layout;
+    struct fft_span within[CONVOLVE_RANK_MAX];
+    size_t fewest[CONVOLVE_RANK_MAX], rows[CONVOLVE_RANK_MAX], row[CONVOLVE_RANK_MAX] = {0}, product = 1;
+    for (unsigned i = 0; i < layout->axis_count; i++) {
+        const struct fft_axis *axis = &layout->axis[i];
+        within[i] = cells_within(axis, cells->block->begin[i], cells->extent[i]);
+        const size_t first = cells_met(within[i], 0, axis->taps);
+        const size_t last = cells_met(within[i], cells->extent[i] - axis->taps, axis->taps);
+        fewest[i] = first < last ? first : last;
+        if (fewest[i] == 0)
+            return true;
+        rows[i] = (within[i].end - within[i].first) / fewest[i];
+        product *= fewest[i];
+    }
+    if (job->judgement.facts.zeros < product)
+        return false;
+    do {
+        for (unsigned i = 0; i < layout->axis_count; i++)
+            cells->at[i] = i == layout->row ? 0 : within[i].first + (row[i] + 1) * fewest[i] - 1;
+        fetch_cells(job, cells);
+        if (has_run(layout, cells, within[layout->row], fewest[layout->row]))
+            return true;
+    } while (next_row(layout, rows, row));
+    return false;
+}
+
+bool fft_find_zero_windows(const struct fft_job *job)
+{
+    struct cells cells;
+    for (size_t number = 0; number < job->state->layout.blocks_per_job; number++)
+        if (begin_cells(job, number, &cells) && find_in_block(job, &cells))
+            return true;
+    return false;
+}
+
 /* The cells of an axis that the outputs of a whole block see. Counts of every block lie as if it were whole. */
 static size_t extent_of(const struct fft_axis *axis)
 {
