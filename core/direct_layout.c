@@ -148,12 +148,16 @@ static void choose_shared(struct direct_layout *layout)
 
 /* ---- Modes ------------------------------------------------------------------------------------------------------------ */
 
+/* Whether enough outputs of a row have their windows wholly inside it. */
 static bool inner_outputs(const struct direct_layout *layout)
 {
     const size_t reach = (layout->taps - 1) * layout->dilation;
     const size_t first = least(layout->before, layout->cells_out);
     const size_t inside = layout->cells_in + layout->before;
-    return inside > reach && inside - reach > first && (inside - reach - first) * layout->cell >= 64;
+    if (inside <= reach || inside - reach <= first)
+        return false;
+    const bool all = first == 0 && inside - reach >= layout->cells_out; /* then nothing is copied */
+    return all || (inside - reach - first) * layout->cell >= 64;
 }
 
 static void choose_mode(struct direct_layout *layout, const struct geometry *geometry)
