@@ -86,7 +86,7 @@ static const struct json_schema *config_schema(struct json_schema_member members
 {
     for (size_t i = 0; i < CONFIG_MEMBER_COUNT; i++)
         members[i] = (struct json_schema_member){.name = config_members[i].name};
-    *schema = (struct json_schema){.members = members, .count = CONFIG_MEMBER_COUNT};
+    *schema = (struct json_schema){members, CONFIG_MEMBER_COUNT, "{\"threads\": 2}"};
     return schema;
 }
 

@@ -16,7 +16,8 @@ static const struct json_schema_member member_rows[] = {
     {"padding", false},  {"boundary", false}, {"fillvalue", false}, {"stride", false},
     {"dilation", false}, {"axes", false},     {"method", false},    {"missing", false},
 };
-const struct json_schema convolve_schema = {member_rows, sizeof member_rows / sizeof *member_rows};
+const struct json_schema convolve_schema = {member_rows, sizeof member_rows / sizeof *member_rows,
+                                            "{\"input\": [1, 2, 3], \"kernel\": [1, 1]}"};
 
 static const char *const mode_names[] = {"full", "same", "valid", NULL};
 static const char *const boundary_names[] = {"constant", "wrap", "symmetric", "reflect", "edge", "fill", "symm", NULL};

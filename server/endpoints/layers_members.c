@@ -24,15 +24,17 @@ static const struct json_schema_member backward_input_rows[] = {
 static const struct json_schema_member backward_weight_rows[] = {
     COMMON_SCHEMA, {"input", true}, {"grad_output", true}, {"weight_shape", false}};
 
-#define SCHEMA(rows)                                                                                                   \
+#define SCHEMA(rows, example)                                                                                          \
     {                                                                                                                  \
-        rows, sizeof(rows) / sizeof *(rows)                                                                            \
+        rows, sizeof(rows) / sizeof *(rows), example                                                                   \
     }
 const struct json_schema layers_schemas[] = {
-    [CONVOLVE_LAYER_CONV] = SCHEMA(conv_rows),
-    [CONVOLVE_LAYER_TRANSPOSE] = SCHEMA(transpose_rows),
-    [CONVOLVE_LAYER_BACKWARD_INPUT] = SCHEMA(backward_input_rows),
-    [CONVOLVE_LAYER_BACKWARD_WEIGHT] = SCHEMA(backward_weight_rows),
+    [CONVOLVE_LAYER_CONV] = SCHEMA(conv_rows, "{\"input\": [[[1, 2, 3]]], \"weight\": [[[1, 1]]]}"),
+    [CONVOLVE_LAYER_TRANSPOSE] = SCHEMA(transpose_rows, "{\"input\": [[[1, 2, 3]]], \"weight\": [[[1, 1]]]}"),
+    [CONVOLVE_LAYER_BACKWARD_INPUT] = SCHEMA(
+        backward_input_rows, "{\"grad_output\": [[[1, 2]]], \"weight\": [[[1, 1]]], \"input_shape\": [1, 1, 3]}"),
+    [CONVOLVE_LAYER_BACKWARD_WEIGHT] = SCHEMA(
+        backward_weight_rows, "{\"grad_output\": [[[1, 2]]], \"input\": [[[1, 2, 3]]], \"weight_shape\": [1, 1, 2]}"),
 };
 
 static const char *const padding_names[] = {"valid", "same", "same_lower", NULL};

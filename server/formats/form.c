@@ -48,7 +48,6 @@ bool form_begin(struct form *form, const char *name, size_t bytes, enum form_val
         return json_fail_memory(form->arena, error);
     decoder_pointer(decoder, form->pointer, sizeof form->pointer);
     json_syntax_init(&decoder->syntax, events, decoder, form->arena);
-    decoder->syntax.is_part = true;
     form->tensor = decoder->next == SINK_TENSOR;
     /* What is thrown away is held to its format all the same: a fault of syntax comes before that of the name. */
     npy_reader_init(&form->npy, form->arena, !form->tensor && decoder->next != SINK_ENVELOPE);

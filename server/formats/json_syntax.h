@@ -66,7 +66,7 @@ struct json_syntax {
     const struct json_events *events;
     void *context;
     struct arena *arena;
-    bool is_part; /* the text is one value among others of a form or a query; for json_syntax_describe */
+    const char *example; /* for json_syntax_describe: a text as it should be; NULL: a value of a form or a query */
     bool runs; /* set by the events' owner while a list of numbers is open */
 
     enum json_state state;

@@ -24,17 +24,14 @@ static void name_byte(int byte, char *out, size_t bytes)
         snprintf(out, bytes, "the byte 0x%02x", byte);
 }
 
-#define EXAMPLE "{\"input\": [1, 2, 3], \"kernel\": [1, 1]}"
-
 /* Sentences for what people often write where a value belongs; NULL for everything else. */
 static const char *common_value_mistake(const struct json_syntax *syntax)
 {
-    const bool at_start = syntax->fault_offset == 0;
+    const bool at_start = syntax->fault_offset == 0 && syntax->example;
     switch (syntax->fault_byte) {
     case 'N':
         return "JSON has no NaN and no None: a missing value is null (with \"missing\": \"ignore\"), and base64 or "
-               ".npy "
-               "carry NaN";
+               ".npy carry NaN";
     case 'I':
         return "JSON has no Infinity: base64 or .npy carry infinite values";
     case 'T':
@@ -61,19 +58,19 @@ static const char *common_value_mistake(const struct json_syntax *syntax)
         return at_start ? "the text begins as UTF-16 does: send UTF-8" : NULL;
     case 0xff:
         return at_start
-                   ? "the body begins as UTF-16 or a JPEG does: send text as UTF-8, and a picture's pixels as nested "
+                   ? "the text begins as UTF-16 or a JPEG does: send text as UTF-8, and a picture's pixels as nested "
                      "lists or as .npy"
                    : NULL;
     case 0x89:
-        return at_start ? "the body begins as a PNG does: send a picture's pixels as nested lists or as .npy" : NULL;
+        return at_start ? "the text begins as a PNG does: send a picture's pixels as nested lists or as .npy" : NULL;
     case 0xe2:
         return "strings stand in straight double quotes in JSON, found the byte 0xe2, as typographic quotes begin with";
     case '(':
         return "lists stand between [ and ] in JSON, found '('";
     case 0x1f:
-        return at_start ? "the body begins as gzip does: send Content-Encoding: gzip with it" : NULL;
+        return at_start ? "the text begins as gzip does: send Content-Encoding: gzip with it" : NULL;
     case 0x93:
-        return at_start ? "the body begins as .npy does: send Content-Type: application/x-npy with it" : NULL;
+        return at_start ? "the text begins as .npy does: send Content-Type: application/x-npy with it" : NULL;
     default:
         return NULL;
     }
@@ -84,12 +81,12 @@ static void describe_value(const struct json_syntax *syntax, const char *found, 
     const char *mistake = common_value_mistake(syntax);
     if (mistake)
         snprintf(out, bytes, "%s", mistake);
-    else if (syntax->fault_byte < 0 && syntax->fault_offset == 0)
-        snprintf(out, bytes, "%s",
-                 syntax->is_part ? "the value is empty: leave it out, or send a number, a list or a word"
-                                 : "the body is empty: expected a JSON object, as in " EXAMPLE);
-    else if (syntax->fault_offset == 0 && !syntax->is_part)
-        snprintf(out, bytes, "expected a JSON object, as in " EXAMPLE ", found %s", found);
+    else if (syntax->fault_offset == 0 && syntax->example && syntax->fault_byte < 0)
+        snprintf(out, bytes, "the text is empty: expected a JSON object, as in %s", syntax->example);
+    else if (syntax->fault_offset == 0 && syntax->example)
+        snprintf(out, bytes, "expected a JSON object, as in %s, found %s", syntax->example, found);
+    else if (syntax->fault_offset == 0 && syntax->fault_byte < 0)
+        snprintf(out, bytes, "the value is empty: leave it out, or send a number, a list or a word");
     else
         snprintf(out, bytes, "expected a value%s, found %s",
                  syntax->state == STATE_FIRST_ITEM ? " or ]"
@@ -131,14 +128,9 @@ static void describe_after(const struct json_syntax *syntax, const char *found, 
         [LAST_COMMA] = "a value",
         [LAST_COLON] = "a value",
     };
-    if (syntax->depth == 0 && syntax->is_part)
-        snprintf(out, bytes, "expected nothing but white space after the end of the JSON value, found %s", found);
-    else if (syntax->depth == 0)
-        snprintf(
-            out, bytes,
-            "expected nothing but white space after the end of the JSON value, found %s: a body is one JSON object, "
-            "as in " EXAMPLE,
-            found);
+    if (syntax->depth == 0)
+        snprintf(out, bytes, "expected nothing but white space after the end of the JSON value, found %s%s%s", found,
+                 syntax->example ? ": all is one JSON object, as in " : "", syntax->example ? syntax->example : "");
     else
         snprintf(out, bytes, "expected a comma or %c after %s, found %s",
                  syntax->objects >> (syntax->depth - 1) & 1 ? '}' : ']', lasts[syntax->last], found);

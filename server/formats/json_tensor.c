@@ -334,6 +334,7 @@ struct json_decoder *json_decoder_create(struct arena *arena, const struct json_
     if (!decoder->tensors)
         return NULL;
     json_syntax_init(&decoder->syntax, &decoder_events, decoder, arena);
+    decoder->syntax.example = schema->example;
     return decoder;
 }
 
@@ -407,7 +408,7 @@ struct json_body *json_decoder_finish(struct json_decoder *decoder, struct convo
 struct json_body *decoder_make_body(struct json_decoder *decoder, struct convolve_error *error)
 {
     if (decoder->no_object) {
-        convolve_fail(error, "invalid-value", "", "the body must be a JSON object: {\"input\": ..., ...}");
+        convolve_fail(error, "invalid-value", "", "expected a JSON object, as in %s", decoder->schema->example);
         return NULL;
     }
     if (decoder->envelope.full && !decoder_check_size(decoder, 0)) {

@@ -15,6 +15,7 @@ struct json_schema_member {
 struct json_schema {
     const struct json_schema_member *members;
     size_t count;
+    const char *example; /* an object of such members, for messages */
 };
 
 struct json_decoder;

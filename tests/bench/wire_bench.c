@@ -112,7 +112,7 @@ static void note_held(double *held, const struct memory_budget *budget)
 static double read_ours(struct contestant *contestant)
 {
     static const struct json_schema_member members[] = {{"input", true}};
-    static const struct json_schema schema = {members, 1};
+    static const struct json_schema schema = {members, 1, "{\"input\": [1]}"};
     struct memory_budget budget = {0, SIZE_MAX / 2};
     struct convolve_error error = {0};
     struct arena arena;
@@ -147,7 +147,7 @@ static double read_ours(struct contestant *contestant)
 static double request_ours(void)
 {
     static const struct json_schema_member members[] = {{"input", true}, {"kernel", true}};
-    static const struct json_schema schema = {members, 2};
+    static const struct json_schema schema = {members, 2, "{\"input\": [1], \"kernel\": [1]}"};
     static const char *const pointers[] = {"/input", "/kernel"};
     struct memory_budget budget = {0, SIZE_MAX / 2};
     struct convolve_error error = {0};

@@ -22,7 +22,8 @@ static const struct json_schema_member feed_members[] = {
     {"kernel", true},  {"mode", false},     {"padding", false},    {"boundary", false}, {"fillvalue", false},
     {"stride", false}, {"dilation", false}, {"axes", false},       {"method", false},
 };
-static const struct json_schema feed_schema = {feed_members, sizeof feed_members / sizeof feed_members[0]};
+static const struct json_schema feed_schema = {feed_members, sizeof feed_members / sizeof feed_members[0],
+                                               "{\"input\": [1, 2, 3], \"kernel\": [1, 1]}"};
 
 /* How a body is fed: 0 whole, 1 byte by byte, whole and known to be so, anything else in random pieces from that seed. */
 enum { FEED_WHOLE = 0, FEED_BYTES = 1, FEED_KNOWN_WHOLE = 1000 };

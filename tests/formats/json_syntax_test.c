@@ -214,7 +214,7 @@ static void test_sentences(void **state)
     static const struct {
         const char *text, *sentence;
     } cases[] = {
-        {"", "the body is empty"},
+        {"", "the text is empty"},
         {"{\"input\":[1 2]}", "expected a comma or ] after a number, found '2'"},
         {"{\"input\":[1,2x]}", "expected a comma or ] after a number, found 'x'"},
         {"{\"mode\":\"full\" \"x\"}", "expected a comma or } after a string, found '\"'"},

@@ -15,7 +15,7 @@
 #include "tests/formats/npy_cases.h"
 
 static const struct json_schema_member members[] = {{"input", true}, {"mode", false}};
-static const struct json_schema schema = {members, 2};
+static const struct json_schema schema = {members, 2, "{\"input\": [1]}"};
 
 /* What came of a file: its slug, or "" with shape and values. */
 struct outcome {

@@ -157,6 +157,39 @@ static void where_it_was_sent(void **state)
     }
 }
 
+/* The request that a detail shows: what stands behind "as in ". */
+static const char *example_in(const char *body)
+{
+    const char *at = strstr(body, "as in {");
+    char *example = text_room(strlen(body)), *end = example;
+    if (!at)
+        return NULL;
+    for (at += strlen("as in "); *at && *at != '"'; at++)
+        if (*at != '\\' || *++at)
+            *end++ = *at;
+    *end = 0;
+    return example;
+}
+
+/* Who sends nothing is shown a request of that path, which works. */
+static void examples_work(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/v1/convolve",       "/v1/correlate",           "/v1/conv",
+                                        "/v1/conv_transpose", "/v1/conv_backward_input", "/v1/conv_backward_weight"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct answer answer = http_call(daemon_child, &(struct call){.method = "POST", .path = paths[i], .body = ""});
+        check_problem_in(paths[i], &answer, 400, "malformed-json", NULL, 0, "the text is empty");
+        const char *example = example_in(answer.body);
+        if (!example) {
+            complain(paths[i], "shows no request: %s", answer.body);
+            continue;
+        }
+        answer = http_call(daemon_child, &(struct call){.path = paths[i], .body = example});
+        check_number(paths[i], "status", answer.status, 200);
+    }
+}
+
 /* Beside a .npy file, in a query. */
 static void queries(void **state)
 {
@@ -171,6 +204,7 @@ static void queries(void **state)
         {"?kernel=[1]&mode=", 400, "malformed-json", "/mode", "the value is empty"},
         {"?kernel=(1,2)", 400, "malformed-json", "/kernel", "[ and ]"},
         {"?kernel=;", 400, "malformed-json", "/kernel", "expected a value, found ';'"},
+        {"?kernel=[1]&mode=%ff", 400, "malformed-json", "/mode", "expected a value, found the byte 0xff"},
         {"?kernel=[1]]", 400, "malformed-json", "/kernel", "white space"},
         {"?kernel=[1]&stride=two", 422, "invalid-value", "/stride", "expected an integer"},
         {"?kernel=[1]&Mode=full", 422, "unknown-member", "/Mode", "did you mean \"mode\"?"},
@@ -189,9 +223,8 @@ static void queries(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HTTP_TEST(what_is_no_json),
-        HTTP_TEST(what_is_no_request),
-        HTTP_TEST(where_it_was_sent),
+        HTTP_TEST(what_is_no_json),   HTTP_TEST(what_is_no_request),
+        HTTP_TEST(where_it_was_sent), HTTP_TEST(examples_work),
         HTTP_TEST(queries),
     };
     return cmocka_run_group_tests(tests, daemon_start, daemon_stop);

@@ -161,7 +161,7 @@ static const struct {
      "FILE: log_level: found \"warnning\", must be one of debug|info|warning|error; did you mean \"warning\"?"},
     {"unknown member", "{\"max_bdy_bytes\": 1}", NULL, NULL, "FILE: max_bdy_bytes: * \"max_body_bytes\"*"},
     {"duplicate member", "{\"threads\": 1, \"threads\": 1}", NULL, NULL, "FILE: threads: *"},
-    {"no object", "[1]", NULL, NULL, "FILE: *object*"},
+    {"no object", "[1]", NULL, NULL, "FILE: expected a JSON object, as in {\"threads\": 2}"},
     {"empty", "", NULL, NULL, "FILE: line 1: *"},
     {"syntax", "{\n\"threads\": 1,\n}", NULL, NULL, "FILE: line 3: *"},
     {"no JSON: leading zero", "{\"threads\": 01}", NULL, NULL, "FILE: line 1: *"},
