@@ -27,13 +27,9 @@ static void reloads_under_load(void **state)
     for (int i = 0; i < CALLERS; i++)
         callers[i] = beside_start(daemon_loaded);
     for (int i = 0; i < 24; i++) {
-        FILE *file = fopen(daemon_loaded->config_path, "w");
-        assert_non_null(file);
-        fputs(i % 3 == 2 ? "{\"max_work\": \"many\"}"
-              : i % 3    ? "{\"queue_depth\": 100}"
-                         : "{\"max_memory_bytes\": 100000000}",
-              file);
-        fclose(file);
+        file_rewrite(daemon_loaded->config_path, i % 3 == 2 ? "{\"max_work\": \"many\"}"
+                                                 : i % 3    ? "{\"queue_depth\": 100}"
+                                                            : "{\"max_memory_bytes\": 100000000}");
         kill(daemon_loaded->pid, SIGHUP);
         usleep(40000);
     }
@@ -54,7 +50,7 @@ static void drain_loses_nothing(void **state)
         fds[i] = raw_open(daemon_loaded);
         raw_send_text(fds[i], request);
     }
-    usleep((useconds_t)(150 * 1000 * slowness())); /* all are received, few are answered */
+    wait_ms(150); /* all are received, few are answered */
     kill(daemon_loaded->pid, SIGTERM);
     for (int i = 0; i < CALLERS; i++) {
         struct answer answer = raw_read_answer(fds[i], false);
@@ -173,9 +169,7 @@ static void readiness_ends_first(void **state)
     for (int i = 0; i < WAITING; i++) /* connected, and asking only when the drain has begun */
         waiting[i] = raw_open(daemon_loaded);
     kill(daemon_loaded->pid, SIGTERM);
-    for (double until = now_ms() + 5000 * slowness();
-         strstr(child_log(daemon_loaded), "draining:") == NULL && now_ms() < until;)
-        usleep(1000);
+    check_number("the drain", "is logged", log_becomes(daemon_loaded, "draining:"), true);
     for (int i = 0; i < WAITING; i++)
         raw_send_text(waiting[i], i % 3 == 0   ? "GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n"
                                   : i % 3 == 1 ? "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -79,6 +80,16 @@ double slowness(void)
     const char *text = getenv("TEST_SLOWNESS");
     double value = text ? atof(text) : 1;
     return value < 1 ? 1 : value;
+}
+
+double stretch(void)
+{
+    return sqrt(slowness());
+}
+
+void wait_ms(double milliseconds)
+{
+    usleep((useconds_t)(milliseconds * 1000 * stretch()));
 }
 
 double now_ms(void)
@@ -179,6 +190,14 @@ const char *file_with(const char *text)
     assert_true(file_count < sizeof files / sizeof *files);
     files[file_count] = strdup(path);
     return files[file_count++];
+}
+
+void file_rewrite(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_true(fd >= 0);
+    write_all(fd, text, strlen(text));
+    close(fd);
 }
 
 static const char *read_all(int fd)
@@ -420,6 +439,14 @@ int daemon_stop(void **state)
 const char *child_log(const struct child *child)
 {
     return read_file(child->log_path);
+}
+
+bool log_becomes(const struct child *child, const char *word)
+{
+    for (double until = now_ms() + 5000 * slowness(); now_ms() < until; usleep(2000))
+        if (strstr(child_log(child), word) != NULL)
+            return true;
+    return false;
 }
 
 const char *child_rest_of_output(struct child *child)

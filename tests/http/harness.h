@@ -34,6 +34,7 @@ struct child *child_start(const char *const *flags, const char *const *variables
 int child_stop(struct child *child);
 int child_wait(struct child *child); /* the same without the signal */
 const char *child_log(const struct child *child);
+bool log_becomes(const struct child *child, const char *word); /* whether the log holds it within five seconds */
 const char *child_rest_of_output(struct child *child);
 
 /* One daemon, with no limit but the defaults, for a whole program: set-up and teardown of its group of tests. */
@@ -48,12 +49,17 @@ struct finished {
 };
 struct finished daemon_run(const char *const *flags, const char *const *variables);
 const char *file_with(const char *text); /* the path of a new temporary file; removed when the test ends */
+void file_rewrite(const char *path, const char *text);
 
 char *textf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *text_room(size_t bytes);
 char *text_copy(const char *bytes, size_t count);
 const char *json(const char *quoted); /* ' becomes " */
 double slowness(void); /* TEST_SLOWNESS, at least 1: how much longer everything may take */
+/* How much longer than usual it takes what has to last, or to be waited for: longer, since what it must outlast is slower too, but
+ * not by all the room that a bound has. */
+double stretch(void);
+void wait_ms(double milliseconds); /* times stretch() */
 double now_ms(void);
 
 /* Prints "name: what" and remembers that the test has failed. */

@@ -16,11 +16,6 @@
 
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static void wait_ms(double milliseconds)
-{
-    usleep((useconds_t)(milliseconds * 1000 * slowness()));
-}
-
 static void what_it_tells(void **state)
 {
     (void)state;
@@ -58,7 +53,7 @@ static void a_deadline_stops_work(void **state)
 {
     (void)state;
     struct child *child = child_start(NULL, NULL, NULL);
-    const char *request = slow_request(child, 4000, textf("'timeout_ms':%d,", (int)(200 * slowness())));
+    const char *request = slow_request(child, 4000, textf("'timeout_ms':%d,", (int)(200 * stretch())));
     struct answer answer = http_call(child, &(struct call){.path = "/v1/correlate", .body = body_of_request(request)});
     check_problem_in("timeout_ms", &answer, 504, "deadline-exceeded", ANY_POINTER, NO_OFFSET, NULL);
     if (answer.milliseconds > 1500 * slowness()) /* 200, 100 more, and the time to send a body on a busy machine */
@@ -66,7 +61,7 @@ static void a_deadline_stops_work(void **state)
     check_number("the connection is kept", "new connections", http_get(child, "/healthz").connects, 0);
     check_number("deadline", "exit status", child_stop(child), 0);
 
-    child = child_start(LIST("--request-timeout-ms", textf("%d", (int)(300 * slowness()))), NULL, NULL);
+    child = child_start(LIST("--request-timeout-ms", textf("%d", (int)(300 * stretch()))), NULL, NULL);
     struct child *other = child_start(NULL, NULL, NULL); /* sized there: here the sizing itself might time out */
     request = slow_request(other, 4000, "'timeout_ms':100000,");
     check_number("other", "exit status", child_stop(other), 0);
@@ -186,14 +181,6 @@ static void drain_has_an_end(void **state)
         check_number("left over", "milliseconds until the end (at most 4000)", (long long)(now_ms() - start), 200);
 }
 
-static void rewrite(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
-
 static bool limit_becomes(struct child *child, const char *expected)
 {
     for (double until = now_ms() + 5000 * slowness(); now_ms() < until; usleep(10000)) {
@@ -204,33 +191,25 @@ static bool limit_becomes(struct child *child, const char *expected)
     return false;
 }
 
-static bool log_holds(struct child *child, const char *word)
-{
-    for (double until = now_ms() + 5000 * slowness(); now_ms() < until; usleep(10000))
-        if (strstr(child_log(child), word))
-            return true;
-    return false;
-}
-
 static void sighup_reloads(void **state)
 {
     (void)state;
     struct child *child = child_start(LIST("--listen", "127.0.0.1:0"), NULL, "{\"max_body_bytes\": 1000}");
     check_number("before", "max_body_bytes is 1000", limit_becomes(child, "1000"), true);
-    rewrite(child->config_path, "{\"max_body_bytes\": 2000}");
+    file_rewrite(child->config_path, "{\"max_body_bytes\": 2000}");
     kill(child->pid, SIGHUP);
     check_number("after", "max_body_bytes is 2000", limit_becomes(child, "2000"), true);
     const char *long_body = textf("{\"input\":[1],\"kernel\":[2]}%1500s", "");
     struct answer answer = http_call(child, &(struct call){.path = "/v1/convolve", .body = long_body});
     check_number("the new limit holds", "status", answer.status, 200);
-    rewrite(child->config_path, "{\"max_body_bytes\": \"many\"}");
+    file_rewrite(child->config_path, "{\"max_body_bytes\": \"many\"}");
     kill(child->pid, SIGHUP);
-    check_number("a broken file", "is logged", log_holds(child, child->config_path), true);
+    check_number("a broken file", "is logged", log_becomes(child, child->config_path), true);
     check_number("a broken file", "max_body_bytes is still 2000", limit_becomes(child, "2000"), true);
-    rewrite(child->config_path, "{\"max_body_bytes\": 3000, \"threads\": 7}");
+    file_rewrite(child->config_path, "{\"max_body_bytes\": 3000, \"threads\": 7}");
     kill(child->pid, SIGHUP);
     check_number("mended", "max_body_bytes is 3000", limit_becomes(child, "3000"), true);
-    check_number("threads", "the log says restart", log_holds(child, "restart"), true);
+    check_number("threads", "the log says restart", log_becomes(child, "restart"), true);
     check_number("reload", "exit status", child_stop(child), 0);
 }
 
@@ -368,7 +347,7 @@ static void silence_within_the_limits(void **state)
 static void the_silence_of_the_daemon(void **state)
 {
     (void)state;
-    const int idle_ms = (int)(300 * slowness());
+    const int idle_ms = (int)(300 * stretch());
     struct child *child = child_start(LIST("--idle-timeout-ms", textf("%d", idle_ms)), NULL, NULL);
     for (int i = 0; i < 4; i++) {
         const int fd = raw_open(child);
@@ -388,7 +367,7 @@ static void answers_and_those_who_take_them(void **state)
 {
     (void)state;
     enum { IDLE_MS = 300, WINDOW = 4096 };
-    const int idle_ms = (int)(IDLE_MS * slowness());
+    const int idle_ms = (int)(IDLE_MS * stretch());
     struct child *child = child_start(
         LIST("--idle-timeout-ms", textf("%d", idle_ms), "--request-timeout-ms", textf("%d", 2 * idle_ms)), NULL, NULL);
     const char *request =

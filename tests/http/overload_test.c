@@ -6,7 +6,6 @@
 #include "tests/http/slow.h"
 
 #include <limits.h>
-#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -101,7 +100,7 @@ static void overload(const char *name, struct child *child, const char *members,
     long most_kib = 0;
     for (int i = 0; i < CALLERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, call_on, &callers), 0);
-    for (double until = now_ms() + 1500 * sqrt(slowness()); now_ms() < until; usleep(5000)) {
+    for (double until = now_ms() + 1500 * stretch(); now_ms() < until; usleep(5000)) {
         const struct held held = held_by(child);
         most_kib = held.rss_kib > most_kib ? held.rss_kib : most_kib;
     }

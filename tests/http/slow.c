@@ -68,7 +68,7 @@ const char *slow_request(struct child *child, double milliseconds, const char *m
         bool enough;
         const double taken = milliseconds_of(child, &call, &enough);
         if (enough || attempt == 3) {
-            count = (size_t)((double)count * sqrt(milliseconds * slowness() / fmax(taken, 1)));
+            count = (size_t)((double)count * sqrt(milliseconds * stretch() / fmax(taken, 1)));
             break;
         }
         count *= taken < 4 ? 4 : 2;

@@ -5,8 +5,8 @@
 
 #include "tests/http/harness.h"
 
-/* The whole HTTP request (POST /v1/correlate, `direct`) that keeps a worker (or all, where there are more) busy for about `milliseconds` times slowness().
- * `members` go in, each followed by a comma: "'timeout_ms':200,". */
+/* The whole HTTP request (POST /v1/correlate, `direct`) that keeps a worker (or all, where there are more) busy for about
+ * `milliseconds` times stretch(). `members` go in, each followed by a comma: "'timeout_ms':200,". */
 const char *slow_request(struct child *child, double milliseconds, const char *members);
 const char *body_of_request(const char *request);
 

@@ -94,7 +94,7 @@ static int unit_wait(struct unit *unit)
 /* The next message that is not the watchdog's; NULL: none in time. `dogs` counts the watchdog's. */
 static const char *hear_within(struct unit *unit, unsigned *dogs, double milliseconds)
 {
-    for (double until = now_ms() + milliseconds * slowness(); now_ms() < until;) {
+    for (double until = now_ms() + milliseconds; now_ms() < until;) {
         char text[512];
         struct pollfd ready = {.fd = unit->notify, .events = POLLIN};
         if (poll(&ready, 1, 100) <= 0)
@@ -111,7 +111,7 @@ static const char *hear_within(struct unit *unit, unsigned *dogs, double millise
 
 static const char *hear(struct unit *unit, unsigned *dogs)
 {
-    return hear_within(unit, dogs, 20000);
+    return hear_within(unit, dogs, 20000 * slowness());
 }
 
 static struct child child_of(const struct unit *unit)
@@ -133,11 +133,11 @@ static void sockets_and_states(void **state)
     check_text("start", "notified", hear(&unit, &dogs), "READY=1");
     struct child child = child_of(&unit);
     check_output(&child, "the socket that was handed over", "/v1/convolve", "{'input':[1],'kernel':[2]}", "[2]");
-    check_text("nothing happens", "notified", hear_within(&unit, &dogs, 700), NULL);
+    check_text("nothing happens", "notified", hear_within(&unit, &dogs, 700 * stretch()), NULL);
     kill(unit.pid, SIGHUP);
     const char *reloading = hear(&unit, &dogs);
     if (dogs < 3)
-        check_number("watchdog", "messages in 0.7 s of 0.1 s each (3 or more)", dogs, 7);
+        check_number("watchdog", "messages in 0.7 s or more of 0.1 s each (3 or more)", dogs, 7);
     check_holds("SIGHUP", "notified", reloading, "RELOADING=1\nMONOTONIC_USEC=");
     check_text("SIGHUP", "notified then", hear(&unit, NULL), "READY=1");
     check_number("after it", "status", http_get(&child, "/readyz").status, 200);

@@ -225,14 +225,6 @@ static bool serial_becomes(struct child *child, unsigned serial)
     return false;
 }
 
-static bool log_becomes(struct child *child, const char *word)
-{
-    for (double until = now_ms() + 5000 * slowness(); now_ms() < until; usleep(20000))
-        if (strstr(child_log(child), word) != NULL)
-            return true;
-    return false;
-}
-
 static void certificates_change_under_load(void **state)
 {
     (void)state;
