@@ -97,8 +97,57 @@ enum { SPREAD_u32 = 8, SPREAD_u64 = 4 };
 DEFINE_SPREAD(u32)
 DEFINE_SPREAD(u64)
 
-/* Where a row has a whole vector, and its zeros do not reach further than one from either end, it is moved by vectors: zeros
- * first, and the values over them, the last vector beginning earlier. */
+/* Rows that have a whole vector, and whose zeros do not reach further than one from either end. */
+#if defined ISA_avx512
+/* Zeros and values by one store: a vector from `at` on, of which lanes between the zeros are loaded. */
+#define DEFINE_PAD_LONG(type, suffix, mask, load)                                                                      \
+    VEC_INLINE mask pad_lanes_##suffix(size_t at, size_t before, size_t end)                                           \
+    {                                                                                                                  \
+        enum { LANES = LANES_##suffix };                                                                               \
+        const size_t low = before > at ? before - at : 0, high = end < at ? 0 : end - at < LANES ? end - at : LANES;   \
+        return (mask)(((1u << high) - 1) & ~((1u << low) - 1));                                                        \
+    }                                                                                                                  \
+    VEC_INLINE void pad_long_##suffix(type *to, size_t out_pitch, const type *from, size_t in_pitch, size_t rows,      \
+                                      size_t before, size_t count, size_t after)                                       \
+    {                                                                                                                  \
+        enum { LANES = LANES_##suffix };                                                                               \
+        const size_t end = before + count, last = end + after - LANES, whole = end / LANES * LANES;                    \
+        const mask first_lanes = pad_lanes_##suffix(0, before, end),                                                   \
+                   last_lanes = pad_lanes_##suffix(last, before, end);                                                 \
+        const mask end_lanes = pad_lanes_##suffix(whole, before, end);                                                 \
+        from -= before;                                                                                                \
+        for (size_t row = 0; row < rows; row++, to += out_pitch, from += in_pitch) {                                   \
+            store_##suffix(to, (vec_##suffix)load(first_lanes, from));                                                 \
+            for (size_t i = LANES; i < whole; i += LANES)                                                              \
+                store_##suffix(to + i, load_##suffix(from + i));                                                       \
+            if (whole < last)                                                                                          \
+                store_##suffix(to + whole, (vec_##suffix)load(end_lanes, from + whole));                               \
+            store_##suffix(to + last, (vec_##suffix)load(last_lanes, from + last));                                    \
+        }                                                                                                              \
+    }
+DEFINE_PAD_LONG(uint32_t, u32, __mmask16, _mm512_maskz_loadu_epi32)
+DEFINE_PAD_LONG(uint64_t, u64, __mmask8, _mm512_maskz_loadu_epi64)
+#undef DEFINE_PAD_LONG
+#else
+/* By vectors: zeros first, and the values over them, the last vector beginning earlier. */
+#define DEFINE_PAD_LONG(type, suffix)                                                                                  \
+    VEC_INLINE void pad_long_##suffix(type *to, size_t out_pitch, const type *from, size_t in_pitch, size_t rows,      \
+                                      size_t before, size_t count, size_t after)                                       \
+    {                                                                                                                  \
+        enum { LANES = LANES_##suffix };                                                                               \
+        for (size_t row = 0; row < rows; row++, to += out_pitch, from += in_pitch) {                                   \
+            store_##suffix(to, all_##suffix(0));                                                                       \
+            store_##suffix(to + before + count + after - LANES, all_##suffix(0));                                      \
+            for (size_t i = 0; i + LANES <= count; i += LANES)                                                         \
+                store_##suffix(to + before + i, load_##suffix(from + i));                                              \
+            store_##suffix(to + before + count - LANES, load_##suffix(from + count - LANES));                          \
+        }                                                                                                              \
+    }
+DEFINE_PAD_LONG(uint32_t, u32)
+DEFINE_PAD_LONG(uint64_t, u64)
+#undef DEFINE_PAD_LONG
+#endif
+
 #define DEFINE_PAD(type, suffix)                                                                                       \
     VEC_INLINE void pad_short_##suffix(any_##suffix *out, const any_##suffix *in, size_t before, size_t count,         \
                                        size_t after)                                                                   \
@@ -114,19 +163,13 @@ DEFINE_SPREAD(u64)
                                size_t before, size_t count, size_t after)                                              \
     {                                                                                                                  \
         enum { LANES = LANES_##suffix };                                                                               \
-        type *to = out;                                                                                                \
-        const type *from = in;                                                                                         \
-        for (size_t row = 0; row < rows; row++, to += out_pitch, from += in_pitch) {                                   \
-            if (count < LANES || before > LANES || after > LANES) {                                                    \
-                pad_short_##suffix((any_##suffix *)to, (const any_##suffix *)from, before, count, after);              \
-                continue;                                                                                              \
-            }                                                                                                          \
-            store_##suffix(to, all_##suffix(0));                                                                       \
-            store_##suffix(to + before + count + after - LANES, all_##suffix(0));                                      \
-            for (size_t i = 0; i + LANES <= count; i += LANES)                                                         \
-                store_##suffix(to + before + i, load_##suffix(from + i));                                              \
-            store_##suffix(to + before + count - LANES, load_##suffix(from + count - LANES));                          \
+        if (count >= LANES && before <= LANES && after <= LANES) {                                                     \
+            pad_long_##suffix(out, out_pitch, in, in_pitch, rows, before, count, after);                               \
+            return;                                                                                                    \
         }                                                                                                              \
+        for (size_t row = 0; row < rows; row++)                                                                        \
+            pad_short_##suffix((any_##suffix *)out + row * out_pitch, (const any_##suffix *)in + row * in_pitch,       \
+                               before, count, after);                                                                  \
     }
 DEFINE_PAD(uint32_t, u32)
 DEFINE_PAD(uint64_t, u64)
