@@ -14,6 +14,12 @@ static size_t tap_place(const struct layer_cut *cut, const struct layer_phase *p
     return cut->delta < 0 ? (phase->taps - 1 - tap) * (size_t)-cut->delta : tap * (size_t)cut->delta;
 }
 
+/* Places of the source from cell to cell of a slot. */
+static size_t cell_step(const struct layer_cut *cut)
+{
+    return cut->whole ? 1 : cut->step;
+}
+
 /* The source's place of cell 0 of a slot, for a unit whose first place is `first`. */
 static int64_t slot_start(const struct layer_cut *cut, const struct layer_phase *phase, size_t slot, size_t first)
 {
@@ -32,7 +38,8 @@ static size_t slot_count(const struct layer_cut *cut, const struct layer_phase *
 /* Cells of the unit's slots; no more than the plan has counted. */
 static size_t cell_count(const struct layer_cut *cut, const struct layer_phase *phase, size_t count)
 {
-    return cut->slot_each_tap ? count : count + tap_place(cut, phase, cut->delta < 0 ? 0 : phase->taps - 1) / cut->step;
+    const size_t last = tap_place(cut, phase, cut->delta < 0 ? 0 : phase->taps - 1);
+    return cut->slot_each_tap ? count : cut->whole ? (count - 1) * cut->step + last + 1 : count + last / cut->step;
 }
 
 /* What tap `tap` adds to an offset: its slot, and the cells within it. */
@@ -42,6 +49,8 @@ static size_t tap_offset(const struct layer_cut *cut, const struct layer_phase *
     if (cut->slot_each_tap)
         return tap * slot_pitch;
     const size_t place = tap_place(cut, phase, tap);
+    if (cut->whole)
+        return place * cell_pitch;
     return place % cut->step / cut->slot_step * slot_pitch + place / cut->step * cell_pitch;
 }
 
@@ -75,7 +84,7 @@ void layer_copy_offsets(struct layer_unit *unit)
     if (unit->tap_count == 0)
         return;
     const struct layout layout = lay_out(unit);
-    unit->row_pitch = layout.cells[2];
+    unit->row_pitch = layout.cells[2] * (cut[1].whole ? cut[1].step : 1);
     unit->channel_pitch = layout.channel * unit->state->parts;
     for (size_t z = 0; z < phase[0].taps; z++)
         for (size_t y = 0; y < phase[1].taps; y++)
@@ -291,21 +300,22 @@ static void copy_part(const struct layer_unit *unit, const struct layout *layout
 {
     const struct layer_state *state = unit->state;
     const struct layer_cut *x = &state->cut[2];
+    const size_t step = cell_step(x);
     const size_t bytes = state->element_bytes, row_bytes = layout->cells[2] * bytes;
     const size_t value = bytes * state->parts, pitch = state->source.axis_pitch[1] * value;
-    const bool split = x->step > 1 && !x->slot_each_tap && layout->slots[2] == x->step && state->parts == 1 &&
+    const bool split = step > 1 && !x->slot_each_tap && layout->slots[2] == step && state->parts == 1 &&
                        state->source.axis_pitch[2] == 1;
     const size_t slots = split ? 1 : layout->slots[2];
     for (size_t slot = 0; slot < layout->slots[2]; slot++) {
         memset(to + slot * layout->pitch[2] * bytes, 0, rows->inside * row_bytes);
         memset(to + slot * layout->pitch[2] * bytes + rows->end * row_bytes, 0, (rows->count - rows->end) * row_bytes);
     }
-    const bool whole = x->step == 1 && state->parts == 1 && state->source.axis_pitch[2] == 1;
-    const bool halves = x->step == 2 && state->parts == 1 && state->source.axis_pitch[2] == 1;
+    const bool whole = step == 1 && state->parts == 1 && state->source.axis_pitch[2] == 1;
+    const bool halves = step == 2 && state->parts == 1 && state->source.axis_pitch[2] == 1;
     for (size_t slot = 0; slot < slots; slot++, to += layout->pitch[2] * bytes) {
         const int64_t start = slot_start(x, &unit->phase[2], slot, unit->first[2]);
-        const struct span span = split ? span_of(start, 1, layout->cells[2] * x->step, x->source)
-                                       : span_of(start, x->step, layout->cells[2], x->source);
+        const struct span span = split ? span_of(start, 1, layout->cells[2] * step, x->source)
+                                       : span_of(start, step, layout->cells[2], x->source);
         if (whole && rows->inside < rows->end) {
             const unsigned char *const from =
                 base + (size_t)(rows->start + (int64_t)rows->inside * rows->step) * pitch +
@@ -345,8 +355,8 @@ static void copy_bounded(const struct layer_unit *unit, const struct layout *lay
     const struct layer_cut *cut = state->cut;
     const size_t bytes = state->element_bytes, value = bytes * state->parts;
     const int64_t plane = slot_start(&cut[0], &unit->phase[0], z, unit->first[0]);
-    struct span rows =
-        span_of(slot_start(&cut[1], &unit->phase[1], y, unit->first[1]), cut[1].step, layout->cells[1], cut[1].source);
+    struct span rows = span_of(slot_start(&cut[1], &unit->phase[1], y, unit->first[1]), cell_step(&cut[1]),
+                               layout->cells[1], cut[1].source);
     unsigned char *to = (unsigned char *)unit->space + (z * layout->pitch[0] + y * layout->pitch[1]) * bytes;
     if (plane < 0 || plane >= (int64_t)cut[0].source) {
         rows.end = rows.inside;
@@ -371,12 +381,12 @@ static void copy_plane(const struct layer_unit *unit, const struct layout *layou
     const int64_t row_start = slot_start(&cut[1], &unit->phase[1], y, unit->first[1]);
     unsigned char *const out = (unsigned char *)unit->space + (z * layout->pitch[0] + y * layout->pitch[1]) * bytes;
     for (size_t x = 0; x < layout->slots[2]; x++) {
-        const struct span span = span_of(slot_start(&cut[2], &unit->phase[2], x, unit->first[2]), cut[2].step,
+        const struct span span = span_of(slot_start(&cut[2], &unit->phase[2], x, unit->first[2]), cell_step(&cut[2]),
                                          layout->cells[2], cut[2].source);
         for (size_t row = 0; row < layout->cells[1]; row++) {
             size_t offset;
             const bool inside =
-                place_offset(state, 1, row_start + (int64_t)(row * cut[1].step), &offset) && plane_inside;
+                place_offset(state, 1, row_start + (int64_t)(row * cell_step(&cut[1])), &offset) && plane_inside;
             offset += plane_offset;
             unsigned char *to = out + (x * layout->pitch[2] + row * layout->cells[2]) * bytes;
             for (size_t c = 0; c < channels; c++)

@@ -11,6 +11,8 @@ enum {
     UNIT_PLACES_LEAST = 96, /* where rows are not cut */
     ROWS_PLACES = 4096, /* where filters' blocks make the rows */
     COPY_ELEMENTS = 3 << 15, /* real numbers of a unit's copied input */
+    WHOLE_COPY = 1 << 15, /* the same where cells are copied as they lie: */
+    WHOLE_CHANNELS = 21, /* of some channels at a time, so many, if possible */
     TILE_WORK = 1 << 23, /* multiply-adds; a unit may have four times as many before its rows are cut */
     PLAIN_WORK = 1 << 18,
 };
@@ -137,6 +139,12 @@ static bool derive_slots(struct layer_cut *cut, size_t unit, bool each_tap)
     cut->slot_step = greatest_divisor(apart, cut->step);
     cut->slots = cut->step / cut->slot_step;
     cut->unit = unit;
+    if (cut->whole) {
+        cut->slots = 1;
+        cut->slot_each_tap = false;
+        return !__builtin_mul_overflow(unit - 1, cut->step, &cut->cells) &&
+               !__builtin_add_overflow(cut->cells, (taps - 1) * apart + 1, &cut->cells);
+    }
     if (__builtin_mul_overflow(taps, unit, &each))
         return false;
     reach = (taps - 1) * apart / cut->step;
@@ -186,6 +194,14 @@ static bool slot_each_x(const struct layer_state *state, size_t wide, size_t hig
            (double)place_work(state) / (double)state->channels * gap > 16 * (double)(x->taps - 1) * (double)wide;
 }
 
+/* Whether cells are copied as they lie, which is a copy of whole rows. Where lanes are output channels it makes no difference
+ * to sums; cells that no tap reads come with them. */
+static bool copies_whole(const struct layer_state *state, unsigned axis)
+{
+    const struct layer_cut *const cut = &state->cut[axis];
+    return state->outer && cut->step == 2 && cut->delta == 1 && cut->taps > 1;
+}
+
 /* Shrinks the unit until some channels of its copy fit the cache, or it is as small as makes sense. */
 static bool choose_unit(struct layer_state *state)
 {
@@ -198,13 +214,17 @@ static bool choose_unit(struct layer_state *state)
                                                        : layer_least(fit_work, UNIT_PLACES);
     const size_t units = layer_divide_up(x->places, most);
     size_t wide = layer_divide_up(x->places, units), high = layer_least(y->places, layer_divide_up(most, wide));
-    const size_t wanted = layer_least(state->channels, 256);
+    y->whole = copies_whole(state, 1);
+    x->whole = copies_whole(state, 2);
+    const bool turns = x->whole && !few;
+    const size_t wanted = layer_least(state->channels, turns ? WHOLE_CHANNELS : 256);
+    const size_t elements_most = turns ? WHOLE_COPY : COPY_ELEMENTS;
     for (;;) {
         size_t elements;
         if (!derive_slots(&state->cut[0], 1, true) || !derive_slots(y, high, false) ||
             !derive_slots(x, wide, slot_each_x(state, wide, high)) || !count_copy(state))
             return false;
-        if (__builtin_mul_overflow(state->copy_channel, wanted, &elements) || elements > COPY_ELEMENTS) {
+        if (__builtin_mul_overflow(state->copy_channel, wanted, &elements) || elements > elements_most) {
             if (high > 1 && high * wide > 64) {
                 high = layer_divide_up(high, 2);
                 continue;
@@ -218,7 +238,7 @@ static bool choose_unit(struct layer_state *state)
     }
     for (unsigned i = 0; i < LAYER_AXES; i++)
         state->cut[i].units = layer_divide_up(state->cut[i].places, state->cut[i].unit);
-    const size_t fit = COPY_ELEMENTS / state->copy_channel;
+    const size_t fit = elements_most / state->copy_channel;
     state->unit_channels = fit < 1 ? 1 : layer_least(fit, state->channels);
     if (state->by_rows && state->unit_channels < state->channels) {
         state->by_rows = false;

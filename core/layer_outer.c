@@ -98,6 +98,7 @@ void layer_outer_make(const struct layer_unit *unit, const void *packed, size_t 
                 .rows = dense ? 1 : unit->count[1],
                 .row_pitch = unit->row_pitch,
                 .count = dense ? unit->count[1] * unit->count[2] : unit->count[2],
+                .skip = state->cut[2].whole ? state->cut[2].step - 1 : 0,
             };
             (state->element == LAYER_F32 ? unit->plan->routines->outer_f32 : unit->plan->routines->outer_f64)(&outer);
         }

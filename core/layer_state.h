@@ -36,8 +36,9 @@ struct layer_cut {
     int64_t before;
     size_t places, taps; /* of the largest phase */
     size_t unit, units; /* places of a unit; units of the largest phase */
-    /* Copied rows: a slot holds the cells of one phase of the step, or of one tap. */
-    bool slot_each_tap;
+    /* Copied rows: a slot holds the cells of one phase of the step, or of one tap, or all, where the source's are copied as
+     * they lie, so that places are `step` cells apart. */
+    bool slot_each_tap, whole;
     size_t slots, slot_step, cells;
 };
 

@@ -88,7 +88,7 @@ enum { SIMD_PANEL_ROWS = 8 };
  *
  *     acc = accumulate ? output[(y*count + x)*W + l] : +0
  *     for c in 0 .. channels-1, t in 0 .. taps-1:
- *         acc = fma(input[c*channel_pitch + y*row_pitch + offsets[t] + x], weights[(c*taps + t)*W + l], acc)
+ *         acc = fma(input[c*channel_pitch + y*row_pitch + offsets[t] + x*(1 + skip)], weights[(c*taps + t)*W + l], acc)
  *     output[(y*count + x)*W + l] = bias ? acc + bias[l] : acc
  *
  * Everything counts elements. The output overlaps no input. */
@@ -101,7 +101,7 @@ struct simd_outer {
     size_t lines; /* best 2 */
     bool accumulate;
     void *output;
-    size_t rows, row_pitch, count;
+    size_t rows, row_pitch, count, skip; /* skip: 0 or 1 */
 };
 
 /* Sums whose lanes have nothing in common, as the channels of a depthwise layer's weight gradient. Lane l of tap t:

@@ -75,14 +75,16 @@ CHECK_PANEL(uint64_t, u64)
                                        .lines = 1 + check_random() % LINES_MAX,                                        \
                                        .accumulate = check_random() % 3 == 0,                                          \
                                        .rows = 1 + check_random() % ROWS_MAX,                                          \
-                                       .count = i % COUNT_MAX + 1};                                                    \
+                                       .count = i % COUNT_MAX + 1,                                                     \
+                                       .skip = check_random() % 2};                                                    \
             size_t reach = 0;                                                                                          \
             for (size_t t = 0; t < outer.taps; t++) {                                                                  \
                 offsets[t] = (ptrdiff_t)(check_random() % 12);                                                         \
                 reach = (size_t)offsets[t] > reach ? (size_t)offsets[t] : reach;                                       \
             }                                                                                                          \
-            outer.row_pitch = outer.count + check_random() % 5;                                                        \
-            outer.channel_pitch = (outer.rows - 1) * outer.row_pitch + outer.count + reach;                            \
+            const size_t wide = (outer.count - 1) * (1 + outer.skip) + 1;                                              \
+            outer.row_pitch = wide + check_random() % 5;                                                               \
+            outer.channel_pitch = (outer.rows - 1) * outer.row_pitch + wide + reach;                                   \
             const size_t elements = outer.channels * outer.channel_pitch, width = outer.lines * WIDTH;                 \
             const size_t weights = outer.channels * outer.taps * width;                                                \
             type *const input = check_memory(0, elements * sizeof(type));                                              \
