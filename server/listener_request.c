@@ -13,8 +13,9 @@
 #include "server/listener_parts.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/turns.h"
 
-enum { INLINE_FREE_BYTES = 1 << 20 };
+enum { INLINE_FREE_BYTES = 1 << 20, LARGE_PIECE_BYTES = 8 << 10 };
 
 /* ---- Life -------------------------------------------------------------------------------------------------------- */
 
@@ -425,7 +426,10 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *library, con
     if (*count > 0) {
         const size_t given = *count;
         *count = 0;
-        return body_piece(exchange, bytes, given);
+        const enum MHD_Result result = body_piece(exchange, bytes, given);
+        if (given >= LARGE_PIECE_BYTES)
+            turns_give_way();
+        return result;
     }
     if (exchange->answered)
         return MHD_YES;

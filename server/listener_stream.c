@@ -10,6 +10,7 @@
 
 #include "server/listener_parts.h"
 #include "server/listener_request.h"
+#include "server/turns.h"
 
 /* A part has a piece for each thread, and the ring little more than the caches hold. */
 enum { RING_PARTS = 8, RING_PARTS_MIN = 2, RESUME_PARTS = 3, RING_BYTES = 2 << 20, BLOCK_BYTES = 32 << 10 };
@@ -217,8 +218,10 @@ static ssize_t stream_read(void *context, uint64_t position, char *out, size_t r
             used += copy_pieces(stream, out + used, room - used);
         if (stream->state == SEND_TAIL)
             used += copy_text(stream, out + used, room - used, response->tail, response->tail_bytes);
-        if (used > 0)
+        if (used > 0) {
+            turns_give_way();
             return (ssize_t)used;
+        }
         if (stream->state == SEND_TAIL)
             return MHD_CONTENT_READER_END_OF_STREAM;
     } while (!wait_for_part(stream));

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TURN_NS = 100 * 1000, NICE_MAX = 19 };
@@ -28,4 +29,16 @@ void turns_be_short(int nicer)
     if (wish.nice > NICE_MAX)
         wish.nice = NICE_MAX;
     (void)syscall(SYS_sched_setattr, 0, &wish, 0);
+}
+
+void turns_give_way(void)
+{
+    static _Thread_local uint64_t since_ns;
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    const uint64_t used_ns = (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+    if (used_ns - since_ns < TURN_NS)
+        return;
+    since_ns = used_ns;
+    sched_yield();
 }

@@ -7,4 +7,7 @@
  * advice: where the system knows no turns (Linux before 6.12) or permits nothing, the thread goes on as it was. */
 void turns_be_short(int nicer);
 
+/* Lets others have the core once the calling thread has had it for a turn: for one that has much to do for once. */
+void turns_give_way(void);
+
 #endif
