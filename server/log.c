@@ -32,6 +32,7 @@ enum {
     VALUE_BYTES_MAX = 40, /* of the time, a level or a number, with what stands around it */
     MESSAGE_BYTES_MAX = 640, /* before escaping, at most six bytes for one */
     MEMORY_DEVICES = 1, /* their major number */
+    SECOND_NS = 1000000000,
 };
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
@@ -233,39 +234,53 @@ static void line_ms(struct line *line, enum member member, uint64_t ns)
         line_end_at(line, append_milliseconds(put_name(line, member), ns));
 }
 
+/* The time of day, in nanoseconds since 1970, that a time of CLOCK_MONOTONIC was. Each thread compares the two clocks once a second,
+ * so where somebody sets the time the log follows that late. */
+static uint64_t time_of_day_ns(uint64_t monotonic_ns)
+{
+    static _Thread_local uint64_t between_ns, until_ns;
+    if (monotonic_ns >= until_ns) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        between_ns = (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec - clock_now_ns();
+        until_ns = monotonic_ns + SECOND_NS;
+    }
+    return monotonic_ns + between_ns;
+}
+
 /* "2026-01-31T23:59:59.123Z". Each thread keeps the part before the point for as long as its second lasts. */
-static char *append_now(char *at)
+static char *append_time(char *at, uint64_t monotonic_ns)
 {
     enum { SECONDS_BYTES = sizeof "2026-01-31T23:59:59" - 1 };
     static _Thread_local char seconds[SECONDS_BYTES];
     static _Thread_local time_t known;
-    struct timespec now;
+    const uint64_t ns = time_of_day_ns(monotonic_ns);
+    const time_t second = (time_t)(ns / SECOND_NS);
 
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (now.tv_sec != known) {
+    if (second != known) {
         struct tm utc = {0};
-        gmtime_r(&now.tv_sec, &utc);
+        gmtime_r(&second, &utc);
         char *end = append_digits(seconds, (uint64_t)utc.tm_year + 1900, 4);
         const int parts[] = {utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec};
         for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
             *end++ = "--T::"[i];
             end = append_digits(end, (uint64_t)parts[i], 2);
         }
-        known = now.tv_sec;
+        known = second;
     }
     at = mempcpy(at, seconds, SECONDS_BYTES);
     *at++ = '.';
-    at = append_digits(at, (uint64_t)now.tv_nsec / 1000000, 3);
+    at = append_digits(at, ns % SECOND_NS / 1000000, 3);
     *at++ = 'Z';
     return at;
 }
 
-static void line_begin(struct line *line, enum log_level level)
+static void line_begin(struct line *line, enum log_level level, uint64_t monotonic_ns)
 {
     char *at = line->text;
     line->json = as_json;
     at = append_text(at, line->json ? "{\"time\":\"" : "time=");
-    at = append_now(at);
+    at = append_time(at, monotonic_ns);
     if (line->json)
         *at++ = '"';
     line_end_at(line, at);
@@ -316,7 +331,7 @@ void log_event(enum log_level level, const char *format, ...)
     va_end(arguments);
     if (bytes < 0)
         return;
-    line_begin(&line, level);
+    line_begin(&line, level, clock_now_ns());
     line_text(&line, MEMBER_MESSAGE, message, sizeof message);
     line_write(&line);
 }
@@ -326,7 +341,7 @@ void log_request(const struct request *request)
     if (LOG_INFO < atomic_load_explicit(&level_least, memory_order_relaxed))
         return;
     struct line line;
-    line_begin(&line, LOG_INFO);
+    line_begin(&line, LOG_INFO, request->ended_ns);
     line_text(&line, MEMBER_METHOD, request->method != NULL ? request->method : "", 32);
     line_text(&line, MEMBER_PATH, request->path != NULL ? request->path : "", PATH_BYTES_MAX);
     if (request->client != NULL)

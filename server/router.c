@@ -68,7 +68,7 @@ bool router_split_target(struct arena *arena, const char *target, const char **p
 {
     static const char *const schemes[] = {"http://", "https://"};
 
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+    for (size_t i = 0; target[0] != '/' && i < sizeof schemes / sizeof schemes[0]; i++) {
         const size_t bytes = strlen(schemes[i]);
         if (strncasecmp(target, schemes[i], bytes) == 0) {
             target += bytes;
@@ -81,7 +81,8 @@ bool router_split_target(struct arena *arena, const char *target, const char **p
     char *copy = is_bare ? arena_copy_text(arena, "/", 1) : arena_copy_text(arena, target, path_bytes);
     if (copy == NULL)
         return false;
-    decode_unreserved(copy);
+    if (strchr(copy, '%') != NULL)
+        decode_unreserved(copy);
     *path = copy;
     if (target[path_bytes] == '\0') {
         *query = "";

@@ -68,17 +68,16 @@ struct text {
     size_t length;
 };
 
-static void text_add_bytes(struct text *text, const char *bytes, size_t count)
+static inline void text_add_bytes(struct text *text, const char *bytes, size_t count)
 {
-    const size_t room = sizeof text->bytes - text->length;
-
-    if (count > room)
-        count = room;
+    if (count > sizeof text->bytes - text->length)
+        return;
     memcpy(text->bytes + text->length, bytes, count);
     text->length += count;
 }
 
-static void text_add(struct text *text, const char *more)
+/* Of a constant the compiler knows the length. */
+static inline __attribute__((always_inline)) void text_add(struct text *text, const char *more)
 {
     text_add_bytes(text, more, strlen(more));
 }

@@ -84,7 +84,11 @@ bool computation_feed(struct request *request, const char *bytes, size_t count, 
     struct computation *state = request->state;
     const bool fine = state->input->feed(request, state->reader, bytes, count, error);
 
-    request->decode_ns += request_lap_ns(request);
+    /* What is small and whole is followed by its members at once, and by one look at the clock for both. */
+    const bool goes_on = fine && request->body_bytes == request->announced_bytes &&
+                         request->body_bytes <= INLINE_BODY_BYTES && !request->media.gzip;
+    if (!goes_on)
+        request->decode_ns += request_lap_ns(request);
     return fine;
 }
 

@@ -231,9 +231,8 @@ bool convolve_members_read(struct convolve_members *members, enum convolve_opera
                            const struct json_body *body, struct request *request, struct convolve_error *error)
 {
     struct convolve_spec *spec = &members->spec;
-    struct convolve_spec early = {0};
     struct dtype_default standard = {0};
-    const struct json_value *input, *kernel, *value;
+    const struct json_value *input, *kernel, *value, *axes;
     unsigned missing = 0;
 
     *members = (struct convolve_members){.spec = {.operation = operation}};
@@ -252,9 +251,12 @@ bool convolve_members_read(struct convolve_members *members, enum convolve_opera
     /* Two members say how the tensors before them are to be read. Their own faults are told in their turn. */
     if ((value = json_member(body, "missing")) && json_read_choice(value, "/missing", missing_names, &missing, NULL))
         spec->ignore_missing = missing == 1;
-    if (axes_read(json_member(body, "axes"), &early, NULL)) {
-        spec->axes_given = early.axes_given;
-        spec->axis_count = early.axis_count;
+    if ((axes = json_member(body, "axes"))) {
+        struct convolve_spec early = {0};
+        if (axes_read(axes, &early, NULL)) {
+            spec->axes_given = early.axes_given;
+            spec->axis_count = early.axis_count;
+        }
     }
     if (!tensor_read(input, "/input", spec->dtype, members->options.plan, spec->ignore_missing, &spec->input,
                      &members->input, &request->arena, error) ||

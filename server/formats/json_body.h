@@ -21,13 +21,13 @@ struct json_value {
 
 struct json_body {
     struct json_value root;
-    uint64_t
-        letters; /* one bit for each byte, modulo 64, that a member's name begins with: most members asked for are absent */
+    uint64_t letters; /* the json_letter of each member: most members asked for are absent */
 };
 
+/* A bit for what a name begins with, of the contract's members nearly each its own. */
 static inline uint64_t json_letter(const char *name)
 {
-    return (uint64_t)1 << ((unsigned char)name[0] % 64);
+    return (uint64_t)1 << (((unsigned)(unsigned char)name[0] * 13 + (unsigned char)(name[0] ? name[1] : 0)) % 64);
 }
 
 /* Reads a finished envelope. NULL: no memory (arena->failure, or the system's). */

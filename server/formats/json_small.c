@@ -120,20 +120,23 @@ static inline bool append_number(struct json_numbers *numbers, const struct toke
  * anything else than whole. Returns where they end, which is the list's bracket or what is otherwise. */
 static inline const char *take_digits(const char *at, struct json_numbers *numbers, bool *closed)
 {
+    static const double known[2][16] = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, {-0.0, -1, -2, -3, -4, -5, -6, -7, -8, -9}};
     double *const values = numbers->values, *const end = values + numbers->capacity, *to = values + numbers->count;
     *closed = false;
-    while (to < end && !*closed) {
-        const bool negative = *at == '-';
+    while (to < end) {
+        const bool negative = *at == '-'; /* at random, so by no branch */
         const char *const digit = at + negative;
-        if (!json_is_digit(*digit) || (digit[1] != ',' && digit[1] != ']'))
+        const unsigned char value = (unsigned char)(*digit - '0');
+        const bool last = digit[1] == ']';
+        if (value > 9 || (digit[1] != ',' && !last))
             break;
-        *to++ = json_with_sign((double)(*digit - '0'), negative);
-        if (digit[1] == ',') {
-            at = digit + 2;
-            continue;
-        }
+        *to++ = known[negative][value];
         at = digit + 1;
-        *closed = true;
+        if (last) {
+            *closed = true;
+            break;
+        }
+        at++;
     }
     numbers->count = (size_t)(to - values);
     return at;
@@ -263,11 +266,14 @@ static bool take_word(struct small *small, struct json_value *value)
     return true;
 }
 
+/* Printable ASCII but for the quotation mark and the backslash. */
+static const bool is_plain[256] = {[' ' ... '"' - 1] = true, ['"' + 1 ... '\\' - 1] = true, ['\\' + 1 ... 0x7e] = true};
+
 /* The length of the text behind the quotation mark at hand, or SIZE_MAX where it is not plain. */
 static size_t plain_length(const struct small *small)
 {
     const char *const text = small->at + 1, *at = text;
-    while (*at != '"' && at < small->last && *at >= ' ' && *at < 0x7f && *at != '\\')
+    while (is_plain[(unsigned char)*at] && at < small->last)
         at++;
     return *at == '"' ? (size_t)(at - text) : SIZE_MAX;
 }
