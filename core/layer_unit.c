@@ -8,6 +8,7 @@
 enum {
     PANEL_BYTES = 20 << 10, /* of the first-level cache, for the input */
     PANEL_LINE_BYTES = 128, /* of one channel's row under a block of places */
+    STREAM_BYTES = 1 << 20, /* of the target, from which on panels write past the caches */
 };
 
 /* False where the unit is empty: phases may differ by a place, and so by a unit. */
@@ -100,17 +101,26 @@ static void move_rows(const struct layer_unit *unit)
 
 /* ---- Panels ----------------------------------------------------------------------------------------------------------- */
 
-static void run_panel(const struct layer_unit *unit, const struct simd_panel *panel)
+static bool run_panel(const struct layer_unit *unit, const struct simd_panel *panel)
 {
     const struct simd_routines *const routines = unit->plan->routines;
-    (unit->state->element == LAYER_F32   ? routines->panel_f32
-     : unit->state->element == LAYER_F64 ? routines->panel_f64
-                                         : routines->panel_u64)(panel);
+    return (unit->state->element == LAYER_F32   ? routines->panel_f32
+            : unit->state->element == LAYER_F64 ? routines->panel_f64
+                                                : routines->panel_u64)(panel);
+}
+
+/* Whether the target is so large that it is not to be found in the second-level cache by who reads it next. */
+static bool streams(const struct layer_unit *unit, const struct simd_panel *panel)
+{
+    const struct layer_state *state = unit->state;
+    return unit->straight && state->geometry.output_count >= STREAM_BYTES / state->element_bytes &&
+           (uintptr_t)panel->output % 64 == 0 && panel->output_pitch * state->element_bytes % 64 == 0;
 }
 
 /* One row of places, or all as one, of `channels` copied channels. `channel` is the first of them. What panels read of one
- * stretch of places should stay in the first-level cache: where a block of places is too much, channels are taken in turns. */
-static void run_panels(const struct layer_unit *unit, struct simd_panel *panel, size_t channel, size_t channels)
+ * stretch of places should stay in the first-level cache: where a block of places is too much, channels are taken in turns.
+ * Whether all that is made is finite, as far as is known: what is not remains so. */
+static bool run_panels(const struct layer_unit *unit, struct simd_panel *panel, size_t channel, size_t channels)
 {
     const struct layer_state *state = unit->state;
     const struct layer_cut *cut = state->cut;
@@ -119,6 +129,8 @@ static void run_panels(const struct layer_unit *unit, struct simd_panel *panel, 
     const size_t most = unit->tap_count == 0 ? channels : fit ? fit : 1;
     const unsigned char *const input = panel->input;
     const void *const bias = panel->bias;
+    bool finite = true;
+    panel->stream = streams(unit, panel) && most == channels && channels == state->channels;
     panel->stretch = most == channels ? PANEL_BYTES / state->element_bytes / lines / channels : 0;
     for (size_t c = 0; c < channels; c += most) {
         const size_t taken = layer_least(most, channels - c);
@@ -127,8 +139,9 @@ static void run_panels(const struct layer_unit *unit, struct simd_panel *panel, 
         panel->skipped = (channel + c) * unit->tap_count;
         panel->accumulate = channel + c > 0;
         panel->bias = channel + c + taken == state->channels ? bias : NULL;
-        run_panel(unit, panel);
+        finite = run_panel(unit, panel);
     }
+    return finite;
 }
 
 unsigned char *layer_made_row(const struct layer_unit *unit, size_t row, size_t *pitch)
@@ -148,8 +161,8 @@ static const unsigned char *packed_weights(const struct layer_unit *unit)
            layer_pack_offset(unit->state, unit->phase, unit->group, unit->row) * unit->state->element_bytes;
 }
 
-/* All rows of the unit from `channels` copied channels, `channel` the first of them. */
-static void make_rows(const struct layer_unit *unit, size_t channel, size_t channels)
+/* All rows of the unit from `channels` copied channels, `channel` the first of them. Whether all are finite. */
+static bool make_rows(const struct layer_unit *unit, size_t channel, size_t channels)
 {
     const struct layer_state *state = unit->state;
     const size_t bytes = state->element_bytes;
@@ -167,14 +180,16 @@ static void make_rows(const struct layer_unit *unit, size_t channel, size_t chan
     };
     size_t made_pitch;
     unsigned char *const made = layer_made_row(unit, unit->row, &made_pitch);
+    bool finite = true;
     for (size_t y = 0; y < (unit->flat ? 1 : unit->count[1]); y++) {
         panel.input = (const unsigned char *)unit->copy + y * unit->row_pitch * bytes;
         panel.output = made + y * made_pitch;
         panel.count = !unit->flat      ? unit->count[2]
                       : unit->straight ? unit->count[1] * unit->count[2]
                                        : (unit->count[1] - 1) * unit->row_pitch + unit->count[2];
-        run_panels(unit, &panel, channel, channels);
+        finite &= run_panels(unit, &panel, channel, channels);
     }
+    return finite;
 }
 
 /* All rows as one where the gaps between them cost less than the vectors that their ends leave half empty; straight to the
@@ -194,7 +209,7 @@ static void choose_shape(struct layer_unit *unit)
     unit->made_pitch = (y - 1) * unit->row_pitch + x;
 }
 
-/* Whether all that was made beside the target is finite, so that its places, which lie apart there, need no look. */
+/* The same of what filters' blocks made beside the target. */
 static bool made_is_finite(const struct layer_unit *unit)
 {
     const struct simd_routines *const routines = unit->plan->routines;
@@ -242,6 +257,7 @@ void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run 
     if (state->in_place)
         unit.channel_pitch = state->source.channel_pitch;
     choose_shape(&unit);
+    bool finite = false; /* all outputs, which then need no look */
     for (size_t channel = 0; channel < state->channels; channel += state->unit_channels) {
         const size_t channels = layer_least(state->unit_channels, state->channels - channel);
         if (state->in_place)
@@ -253,10 +269,14 @@ void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run 
         else if (state->by_rows)
             layer_make_by_rows(&unit, packed_weights(&unit), rows_scratch);
         else
-            make_rows(&unit, channel, channels);
+            finite = make_rows(&unit, channel, channels);
     }
     if (!unit.straight && !state->outer)
         move_rows(&unit);
-    if (!(state->outer ? layer_outer_emit(&unit, rows_scratch) : made_is_finite(&unit)))
+    if (state->outer)
+        finite = layer_outer_emit(&unit, rows_scratch);
+    else if (state->by_rows)
+        finite = made_is_finite(&unit);
+    if (!finite)
         look_at_rows(&unit);
 }

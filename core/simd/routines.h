@@ -68,7 +68,7 @@ enum { SIMD_STRIP_ROWS_MAX = 64, SIMD_STRIP_TAPS_MAX = 16 };
  *                   weights[b*block_pitch + (skipped + c*taps + t)*w + r % SIMD_PANEL_ROWS], acc)
  *     output[r*output_pitch + x] = bias ? acc + bias[r] : acc
  *
- * Everything counts elements. The output overlaps no input. */
+ * Everything counts elements. The output overlaps no input. Returns true only if all that is made is finite. */
 struct simd_panel {
     const void *input;
     size_t channels, channel_pitch;
@@ -80,6 +80,7 @@ struct simd_panel {
     void *output;
     size_t output_pitch, rows;
     size_t count, stretch; /* places of which all rows are made before the next; 0: as many as registers hold */
+    bool stream; /* the output need not stay in caches; its rows begin at multiples of 64 bytes */
 };
 enum { SIMD_PANEL_ROWS = 8 };
 
@@ -251,9 +252,9 @@ struct simd_fft_facts {
 /* X(result, name, parameters) */
 #define FOR_EACH_ROUTINE(X)                                                                                             \
     /* see struct simd_panel; u64 wraps around */                                                                       \
-    X(void, panel_f32, (const struct simd_panel *panel))                                                                \
-    X(void, panel_f64, (const struct simd_panel *panel))                                                                \
-    X(void, panel_u64, (const struct simd_panel *panel))                                                                \
+    X(bool, panel_f32, (const struct simd_panel *panel))                                                                \
+    X(bool, panel_f64, (const struct simd_panel *panel))                                                                \
+    X(bool, panel_u64, (const struct simd_panel *panel))                                                                \
     /* see struct simd_outer */                                                                                         \
     X(void, outer_f32, (const struct simd_outer *outer))                                                                \
     X(void, outer_f64, (const struct simd_outer *outer))                                                                \

@@ -50,7 +50,8 @@ enum { PANEL_ROWS_MAX = 19, PANEL_TAPS_MAX = 10, PANEL_COUNT_MAX = 130, PANEL_GU
         panel.output = expected + shift;                                                                               \
         scalar->panel_##suffix(&panel);                                                                                \
         panel.output = found + shift;                                                                                  \
-        set->panel_##suffix(&panel);                                                                                   \
+        if (!set->panel_##suffix(&panel))                                                                              \
+            check_failed(set->name, "panel_" #suffix, count, "all is finite");                                         \
         check_same(set->name, "panel_" #suffix, count, expected, found, sizeof found);                                 \
     }                                                                                                                  \
     static void check_panel_##suffix(const struct simd_routines *scalar, const struct simd_routines *set)              \
