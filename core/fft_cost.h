@@ -33,7 +33,7 @@ double fft_layout_ns(const struct fft_layout *layout);
 /* ---- fft_layout.c, for the search ---- */
 
 /* Cuts an axis into blocks of `length` cells, at least the taps. */
-bool fft_axis_cut(struct fft_axis *axis, size_t length);
+void fft_axis_cut(struct fft_axis *axis, size_t length);
 
 /* From mode, row and lengths to arrays and jobs. False where a size does not fit. */
 bool fft_layout_lay(struct fft_layout *layout);

@@ -134,6 +134,7 @@ static void lay_axes(struct fft_layout *layout, const struct geometry *geometry)
         layout->outer[layout->outer_count - 1 - i] = layout->outer[i];
         layout->outer[i] = last;
     }
+    layout->axis[layout->axis_count - 1].innermost = true;
     for (unsigned i = 0; i < layout->axis_count; i++) {
         layout->tap_count *= layout->axis[i].taps;
         layout->lonely |= !layout->exchanged && !meets_input(&layout->axis[i]);
@@ -151,19 +152,18 @@ size_t fft_block_outputs(const struct fft_axis *axis, size_t block, size_t *firs
 
 /* ---- Blocks ----------------------------------------------------------------------------------------------------------- */
 
-bool fft_axis_cut(struct fft_axis *axis, size_t length)
+void fft_axis_cut(struct fft_axis *axis, size_t length)
 {
     const size_t outputs = divide_up(axis->outputs, axis->class_pitch); /* of class 0, the largest */
     axis->length = length;
     axis->hop = (length - axis->taps) / axis->cell_stride + 1;
     axis->hop = least(axis->hop, outputs);
-    /* Rows of outputs are written faster where they begin with a cache line: worth a fiftieth of them. */
-    for (size_t line = 16; line >= 8 && axis->hop < outputs && axis->output_pitch == 1 && axis->class_pitch == 1;
-         line /= 2)
+    /* Rows of outputs are written faster where they begin with a cache line: worth a fiftieth of them. Slices that lie side by
+     * side are cut alike, or one would get other bits than alone. */
+    for (size_t line = 16; line >= 8 && axis->hop < outputs && axis->innermost && axis->class_pitch == 1; line /= 2)
         if (axis->hop % line * 50 <= axis->hop)
             axis->hop -= axis->hop % line;
     axis->blocks = divide_up(outputs, axis->hop);
-    return true;
 }
 
 /* The two factors of a split length 2^a 3^b 5^c, the first the larger one; as near to each other as they get. */

@@ -30,6 +30,7 @@ struct fft_axis {
     size_t step; /* of a window's cells: the dilation */
     size_t spread; /* exchanged: the dilation; only every spread-th cell from the end holds an element. Else 1 */
     size_t classes, class_pitch; /* outputs c, c + class_pitch, ... are class c */
+    bool innermost; /* of the convolved axes: its outputs are neighbours in memory where a slice is alone */
     size_t cell_stride; /* cells between the windows of neighbouring outputs of a class */
     size_t length, hop, blocks; /* blocks of each class */
 };

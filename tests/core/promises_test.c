@@ -415,14 +415,62 @@ static void slices_get_what_they_get_alone(void **context)
     }
 }
 
+/* Likewise of slices that lie side by side, so that neighbours of one slice are not neighbours in memory. */
+static void slices_side_by_side(void **context)
+{
+    enum { SLICES_MAX = 4 };
+    const enum convolve_method method = *(const enum convolve_method *)*context;
+    for (uint64_t seed = 1; seed <= fewer(40); seed++) {
+        uint64_t state = seed;
+        const size_t slices = 2 + random_below(&state, SLICES_MAX - 1), length = 30 + random_below(&state, 900);
+        const size_t taps = 1 + random_below(&state, seed % 2 ? 60 : 9);
+        const unsigned axes = method == CONVOLVE_SEPARABLE || seed % 4 == 0 ? 2 : 1;
+        static const enum convolve_dtype dtypes[] = {CONVOLVE_FLOAT64, CONVOLVE_FLOAT32, CONVOLVE_COMPLEX64,
+                                                     CONVOLVE_COMPLEX128};
+        struct request alone = {.spec = {.method = method,
+                                         .dtype = dtypes[random_below(&state, method == CONVOLVE_SEPARABLE ? 2 : 4)],
+                                         .input = {.rank = axes, .size = {length / (axes == 2 ? 20 : 1) + 1, 25}},
+                                         .kernel = {.rank = axes, .size = {taps / (axes == 2 ? 9 : 1) + 1, 5}}}};
+        struct request request = {.spec = alone.spec};
+        struct convolve_error error;
+        request.spec.axes_given = true;
+        request.spec.axis_count = axes;
+        request.spec.axes[0] = 0, request.spec.axes[1] = 1;
+        request.spec.input.size[request.spec.input.rank++] = slices;
+        request.spec.kernel.size[request.spec.kernel.rank++] = 1;
+        request_begin(&alone);
+        request_begin(&request);
+        snprintf(request.name, sizeof request.name, "side by side by %s, seed %llu", convolve_method_name(method),
+                 (unsigned long long)seed);
+        request_fill(&request, &state, seed % 3 ? KIND_REALS : KIND_SPARSE, method == CONVOLVE_SEPARABLE);
+        if (!request_run(&request, 2, &state, &error))
+            fail_request(&request, error.detail);
+        const size_t bytes = convolve_dtype_bytes(request.spec.dtype);
+        memcpy(alone.kernel, request.kernel, request.kernel_count * bytes);
+        for (size_t s = 0; s < slices; s++) {
+            for (size_t i = 0; i < alone.input_count; i++)
+                memcpy((unsigned char *)alone.input + i * bytes,
+                       (unsigned char *)request.input + (i * slices + s) * bytes, bytes);
+            assert_true(request_run(&alone, 1, &state, &error));
+            for (size_t o = 0; o < alone.cost.output_count; o++)
+                if (memcmp((unsigned char *)request.output + (o * slices + s) * bytes,
+                           (unsigned char *)alone.output + o * bytes, bytes) != 0)
+                    fail_msg("%s: %s\nslice %zu, output %zu is another than alone", request.name,
+                             describe_spec(&request.spec), s, o);
+        }
+        request_end(&alone);
+        request_end(&request);
+    }
+}
+
 /* ---- All of them ------------------------------------------------------------------------------------------------------ */
 
 /* An argument says which tests to run: "*bounds*". */
 int main(int count_arguments, char **arguments)
 {
     static struct pair pairs[PROMISE_COUNT * METHOD_COUNT];
-    static struct CMUnitTest tests[PROMISE_COUNT * METHOD_COUNT + METHOD_COUNT];
-    static char names[METHOD_COUNT][80];
+    static struct CMUnitTest tests[PROMISE_COUNT * METHOD_COUNT + 2 * METHOD_COUNT];
+    static char names[METHOD_COUNT][80], beside_names[METHOD_COUNT][80];
     size_t count = 0;
     for (size_t p = 0; p < PROMISE_COUNT; p++)
         for (size_t m = 0; m < METHOD_COUNT; m++) {
@@ -435,6 +483,9 @@ int main(int count_arguments, char **arguments)
         snprintf(names[m], sizeof names[m], "slices get what they get alone (%s)", convolve_method_name(methods[m]));
         tests[count++] = (struct CMUnitTest){
             .name = names[m], .test_func = slices_get_what_they_get_alone, .initial_state = (void *)&methods[m]};
+        snprintf(beside_names[m], sizeof beside_names[m], "slices side by side (%s)", convolve_method_name(methods[m]));
+        tests[count++] = (struct CMUnitTest){
+            .name = beside_names[m], .test_func = slices_side_by_side, .initial_state = (void *)&methods[m]};
     }
     cmocka_set_test_filter(count_arguments > 1 ? arguments[1] : NULL);
     return _cmocka_run_group_tests("promises", tests, count, NULL, NULL);
