@@ -411,3 +411,12 @@ void layer_copy_input(const struct layer_unit *unit, size_t channel, size_t chan
             (boundary_of(state) == CONVOLVE_CONSTANT ? copy_bounded : copy_plane)(unit, &layout, source, channels, z,
                                                                                   y);
 }
+
+void layer_copy_look(const struct layer_unit *unit, size_t channels, struct layer_facts *facts)
+{
+    const struct layer_state *state = unit->state;
+    const struct layout layout = lay_out(unit);
+    const unsigned char *channel = unit->space;
+    for (size_t c = 0; c < channels * state->parts; c++, channel += layout.channel * state->element_bytes)
+        layer_look(unit->plan, channel, layout.pitch[0] * layout.slots[0], facts);
+}

@@ -399,6 +399,9 @@ bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *ge
     state->in_place = reads_in_place(state);
     if (state->in_place)
         state->copy_elements = 0;
+    /* Several phases would all look at the same. */
+    state->looks = state->outer && !state->in_place && !state->fold &&
+                   state->cut[0].phases * state->cut[1].phases * state->cut[2].phases == 1;
     if (state->outer && layer_outer_packs_late(state))
         layer_pack_late(state);
     return true;

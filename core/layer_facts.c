@@ -29,7 +29,8 @@ static bool packed_values(const struct layer_state *state, size_t *values)
 
 static size_t gathered_count(const struct layer_state *state)
 {
-    return state->planes.tiles + (state->sweep.gathers ? state->sweep.looked[0] + state->sweep.looked[1] : 0);
+    return state->planes.tiles + (layer_units_look(state) ? state->unit_count : 0) +
+           (state->sweep.gathers ? state->sweep.looked[0] + state->sweep.looked[1] : 0);
 }
 
 bool layer_scratch_size(const struct layer_state *state, size_t *bytes)
@@ -166,8 +167,8 @@ void layer_conclude(const struct convolve_plan *plan, const struct convolve_run 
     const struct layer_scratch scratch = layer_scratch_parts(state, run->scratch);
     struct layer_findings *const found = scratch.findings;
     const size_t *const looked = state->sweep.looked;
-    found->source =
-        gathered ? join(scratch.gathered, state->planes.tiles + looked[0]) : join(scratch.source, state->source_chunks);
+    found->source = gathered ? join(scratch.gathered, gathered_count(state) - looked[1])
+                             : join(scratch.source, state->source_chunks);
     found->weight = gathered && state->sweep.gathers ? join(scratch.gathered + looked[0], looked[1])
                                                      : join(scratch.weight, state->weight_chunks);
     found->bias = join(scratch.bias, state->bias_chunks);

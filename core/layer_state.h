@@ -145,6 +145,7 @@ struct layer_state {
     bool by_rows; /* units are made by filters' blocks (layer_rows.c) */
     bool outer; /* lanes are output channels (layer_outer.c) */
     bool in_place; /* units read the source where it lies */
+    bool looks; /* units of `direct` look at what they copy, which is all that is summed */
     bool pack_looks; /* packing looks at the weights' values as well, block by block */
     bool packs_late; /* units pack their weights, since no other unit needs them */
     bool fold;
@@ -194,7 +195,7 @@ struct layer_scratch {
     struct layer_findings *findings;
     struct layer_facts *source, *weight, *bias;
     struct layer_facts *
-        gathered; /* of the source, by tiles of planes; or of the source, then the gradient, by those of backward_weight */
+        gathered; /* of the source, by tiles of planes or by units; or of the source, then the gradient, by those of backward_weight */
     void *packed; /* of backward_weight: grad_output */
     void *target; /* of fold; of backward_weight the sums, before they are brought into order */
     void *copied; /* of backward_weight: the input, channels last, with its padding */
@@ -239,10 +240,15 @@ static inline size_t layer_copy_pitch(const struct layer_state *state, size_t el
     return state->channels == 1 ? elements : ((elements + line - 1) / line | 1) * line;
 }
 
+static inline bool layer_units_look(const struct layer_state *state)
+{
+    return state->looks && !state->winograd.m && !state->fft.used && !state->planes.used;
+}
+
 /* Whether tiles that make outputs look at the values that are summed. */
 static inline bool layer_gathers(const struct layer_state *state)
 {
-    return state->planes.gathers || state->sweep.gathers;
+    return state->planes.gathers || state->sweep.gathers || layer_units_look(state);
 }
 
 /* Whether what the values tell is joined after the outputs are made. */
@@ -309,6 +315,8 @@ void layer_copy_input(const struct layer_unit *unit, size_t channel, size_t chan
 /* `count` places of a row of the source, which begins at `base`: from `start` on, `step` apart, with what stands outside. */
 void layer_copy_row(const struct layer_state *state, void *out, const void *base, int64_t start, size_t step,
                     size_t count);
+/* Joins what the copied channels tell to the facts. */
+void layer_copy_look(const struct layer_unit *unit, size_t channels, struct layer_facts *facts);
 /* Fills the offsets and what the copy's pitches are. */
 void layer_copy_offsets(struct layer_unit *unit);
 

@@ -244,6 +244,10 @@ void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run 
     struct layer_unit unit = {.plan = plan, .state = layer_state(plan), .run = run};
     const struct layer_state *state = unit.state;
     unsigned char *cursor = tile_scratch;
+    struct layer_facts *const facts =
+        layer_units_look(state) ? &layer_scratch_parts(state, run->scratch).gathered[number] : NULL;
+    if (facts)
+        *facts = (struct layer_facts){0};
     if (!place_unit(&unit, number))
         return;
     if (state->winograd.m && !layer_scratch_parts(state, run->scratch).items[unit.item].direct)
@@ -264,6 +268,8 @@ void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run 
             unit.copy = source_place(&unit, channel);
         else if (unit.tap_count)
             layer_copy_input(&unit, channel, channels);
+        if (facts && unit.row == 0)
+            layer_copy_look(&unit, channels, facts);
         if (state->outer)
             layer_outer_make(&unit, packed_weights(&unit), channel, channels, rows_scratch);
         else if (state->by_rows)
