@@ -255,7 +255,7 @@ static bool count_units(struct layer_state *state)
     size_t phases = 1, places = 1, chain = state->channels * state->parts, work;
     state->unit_count = geometry->items * geometry->groups; /* at most the source's values */
     for (unsigned i = 0; i < LAYER_AXES; i++) {
-        phases *= state->cut[i].phases;
+        phases *= i == 2 && state->pairs ? 1 : state->cut[i].phases;
         places *= state->cut[i].unit;
         if (__builtin_mul_overflow(chain, state->cut[i].taps, &chain) ||
             __builtin_mul_overflow(state->unit_count, state->cut[i].units, &state->unit_count))
@@ -394,6 +394,7 @@ bool layer_cut_derive(struct layer_state *state, const struct layer_geometry *ge
     state->fold_tiles = state->fold ? layer_divide_up(geometry->output_count, 1 << 12) : 0;
     state->by_rows = layer_rows_suit(state);
     layer_pack_shape(state, layer_outer_suits(state));
+    state->pairs = state->outer && state->cut[2].phases == 2 && state->target.axis_pitch[2] == 1;
     if (!choose_unit(state) || !count_units(state))
         return false;
     state->in_place = reads_in_place(state);
@@ -419,7 +420,7 @@ static bool direct_scratch(const struct layer_state *state, size_t *bytes)
         return state->plain || plan_size_add(bytes, state->sweep.segment * state->parts, sizeof(ptrdiff_t));
     return state->plain || (plan_size_add(bytes, state->tap_count, sizeof(ptrdiff_t)) &&
                             plan_size_add(bytes, state->copy_elements, state->element_bytes) &&
-                            plan_size_add(bytes, state->made_rows * state->made_row, state->element_bytes) &&
+                            plan_size_add(bytes, layer_made_size(state), state->element_bytes) &&
                             (!state->by_rows || layer_rows_scratch(state, bytes)) &&
                             (!state->outer || layer_outer_scratch(state, bytes)));
 }

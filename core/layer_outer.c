@@ -121,38 +121,62 @@ bool layer_outer_scratch(const struct layer_state *state, size_t *bytes)
 {
     size_t taps = state->cut[0].taps * state->cut[1].taps * state->cut[2].taps, packed, moved = 0;
     packed = state->packs_late ? channels_at_once(state, taps) * taps * LANE_BYTES : 0;
-    return plan_size_add(&moved, state->cut[2].unit, LANE_BYTES) &&
+    return plan_size_add(&moved, state->cut[2].unit * (state->pairs ? 2 : 1), LANE_BYTES) &&
            plan_size_add(bytes, moved > packed ? moved : packed, 1);
 }
 
-bool layer_outer_emit(const struct layer_unit *unit, void *scratch)
+/* Whether the sums of all rows are finite. */
+static bool sums_are_finite(const struct layer_unit *unit)
 {
     const struct layer_state *state = unit->state;
     const struct simd_routines *const routines = unit->plan->routines;
+    const size_t line = 64 / state->element_bytes;
+    size_t rows = 0;
+    for (size_t row = unit->row; row < unit->row + unit->rows; row += state->block_rows)
+        rows += block_lines(state, row) * line;
+    const size_t all = rows * unit->count[1] * unit->count[2];
+    return state->element == LAYER_F32 ? routines->finite_f32((const float *)unit->made, all)
+                                       : routines->finite_f64((const double *)unit->made, all);
+}
+
+/* One row of places of some rows, where places of the target lie apart: those of a pair come together. */
+static void spread_row(const struct layer_unit *unit, const struct layer_unit *second, size_t row, size_t y,
+                       size_t width, size_t rows, unsigned char *scratch)
+{
+    const struct layer_state *state = unit->state;
+    const struct simd_routines *const routines = unit->plan->routines;
+    const size_t bytes = state->element_bytes, wide = unit->count[2], other = second ? second->count[2] : 0;
+    const size_t pitch = state->target.axis_pitch[2] * state->cut[2].phases_apart, apart = second ? 2 * wide : wide;
+    turn(unit, scratch, apart, block_sums(unit, row) + y * wide * width * bytes, width, wide, rows);
+    if (other)
+        turn(unit, scratch + wide * bytes, apart, block_sums(second, row) + y * other * width * bytes, width, other,
+             rows);
+    unsigned char *to = layer_target_row(unit, row, y);
+    for (size_t r = 0; r < rows; r++, to += state->target.channel_pitch * bytes, scratch += apart * bytes) {
+        if (second)
+            (bytes == 4 ? routines->merge_u32 : routines->merge_u64)(to, scratch, wide, wide + other, 2);
+        else
+            (bytes == 4 ? routines->spread_u32 : routines->spread_u64)(to, pitch, scratch, wide);
+    }
+}
+
+bool layer_outer_emit(const struct layer_unit *unit, const struct layer_unit *second, void *scratch)
+{
+    const struct layer_state *state = unit->state;
     const size_t bytes = state->element_bytes, line = 64 / bytes, wide = unit->count[2];
     const size_t pitch = state->target.axis_pitch[2] * state->cut[2].phases_apart;
     const size_t row_pitch = state->target.axis_pitch[1] * state->cut[1].phases_apart;
     const size_t high = pitch == 1 && row_pitch == wide ? 1 : unit->count[1];
     const size_t places = unit->count[1] * wide / high;
-    bool finite = true;
     for (size_t row = unit->row; row < unit->row + unit->rows; row += state->block_rows) {
         const size_t width = block_lines(state, row) * line, rows = layer_least(width, unit->row + unit->rows - row);
-        const unsigned char *sums = block_sums(unit, row);
-        const size_t all = unit->count[1] * wide * width;
-        finite =
-            finite && (state->element == LAYER_F32 ? routines->finite_f32((const float *)(const void *)sums, all)
-                                                   : routines->finite_f64((const double *)(const void *)sums, all));
-        for (size_t y = 0; y < high; y++, sums += places * width * bytes) {
-            if (pitch == 1) {
-                turn(unit, layer_target_row(unit, row, y), state->target.channel_pitch, sums, width, places, rows);
-                continue;
-            }
-            turn(unit, scratch, places, sums, width, places, rows);
-            unsigned char *to = layer_target_row(unit, row, y);
-            for (size_t r = 0; r < rows; r++, to += state->target.channel_pitch * bytes)
-                (bytes == 4 ? routines->spread_u32 : routines->spread_u64)(
-                    to, pitch, (const unsigned char *)scratch + r * places * bytes, places);
+        for (size_t y = 0; y < high; y++) {
+            if (pitch == 1)
+                turn(unit, layer_target_row(unit, row, y), state->target.channel_pitch,
+                     block_sums(unit, row) + y * places * width * bytes, width, places, rows);
+            else
+                spread_row(unit, second, row, y, width, rows, scratch);
         }
     }
-    return finite;
+    return sums_are_finite(unit) && (!second || second->count[2] == 0 || sums_are_finite(second));
 }

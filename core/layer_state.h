@@ -144,6 +144,7 @@ struct layer_state {
     bool plain; /* one output at a time, by the definition */
     bool by_rows; /* units are made by filters' blocks (layer_rows.c) */
     bool outer; /* lanes are output channels (layer_outer.c) */
+    bool pairs; /* units make both phases along x, which come together on the way to the target */
     bool in_place; /* units read the source where it lies */
     bool looks; /* units of `direct` look at what they copy, which is all that is summed */
     bool pack_looks; /* packing looks at the weights' values as well, block by block */
@@ -238,6 +239,12 @@ static inline size_t layer_copy_pitch(const struct layer_state *state, size_t el
 {
     const size_t line = 64 / state->element_bytes;
     return state->channels == 1 ? elements : ((elements + line - 1) / line | 1) * line;
+}
+
+/* Real numbers that a unit makes beside the target. */
+static inline size_t layer_made_size(const struct layer_state *state)
+{
+    return state->made_rows * state->made_row * (state->pairs ? 2 : 1);
 }
 
 static inline bool layer_units_look(const struct layer_state *state)
@@ -339,8 +346,8 @@ bool layer_outer_scratch(const struct layer_state *state, size_t *bytes);
 /* Adds `channels` copied channels, `channel` the first of them, to what is made. */
 void layer_outer_make(const struct layer_unit *unit, const void *packed, size_t channel, size_t channels,
                       void *scratch);
-/* Brings to the target what is made; whether all of it is finite. */
-bool layer_outer_emit(const struct layer_unit *unit, void *scratch);
+/* Brings to the target what is made, by both units where they are a pair; whether all of it is finite. */
+bool layer_outer_emit(const struct layer_unit *unit, const struct layer_unit *second, void *scratch);
 
 /* ---- layer_weight.c: backward_weight where it is not plain. False where a size cannot be counted. ---- */
 bool layer_sweep_derive(struct layer_state *state);

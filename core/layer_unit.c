@@ -11,7 +11,19 @@ enum {
     STREAM_BYTES = 1 << 20, /* of the target, from which on panels write past the caches */
 };
 
-/* False where the unit is empty: phases may differ by a place, and so by a unit. */
+/* Its places along an axis; false where it is empty: phases may differ by a place, and so by a unit. */
+static bool place_axis(struct layer_unit *unit, unsigned axis)
+{
+    const struct layer_state *state = unit->state;
+    unit->phase[axis] = layer_phase_at(state, axis, unit->phase_number[axis]);
+    const size_t left = unit->phase[axis].places - unit->first[axis];
+    if (unit->first[axis] >= unit->phase[axis].places)
+        return false;
+    unit->count[axis] = layer_least(state->cut[axis].unit, left);
+    return true;
+}
+
+/* Of a pair the first unit. */
 static bool place_unit(struct layer_unit *unit, size_t number)
 {
     const struct layer_state *state = unit->state;
@@ -20,16 +32,15 @@ static bool place_unit(struct layer_unit *unit, size_t number)
     number /= state->row_units;
     /* Phases next to each other: of a line of the target each has a part. */
     for (unsigned i = LAYER_AXES; i-- > 0;) {
-        unit->phase_number[i] = number % state->cut[i].phases;
-        number /= state->cut[i].phases;
+        const size_t phases = i == 2 && state->pairs ? 1 : state->cut[i].phases;
+        unit->phase_number[i] = number % phases;
+        number /= phases;
     }
     for (unsigned i = LAYER_AXES; i-- > 0;) {
         unit->first[i] = number % state->cut[i].units * state->cut[i].unit;
         number /= state->cut[i].units;
-        unit->phase[i] = layer_phase_at(state, i, unit->phase_number[i]);
-        if (unit->first[i] >= unit->phase[i].places)
+        if (!place_axis(unit, i))
             return false;
-        unit->count[i] = layer_least(state->cut[i].unit, unit->phase[i].places - unit->first[i]);
     }
     unit->group = number % state->geometry.groups;
     unit->item = number / state->geometry.groups;
@@ -239,9 +250,48 @@ static void look_at_rows(const struct layer_unit *unit)
     }
 }
 
+/* Copies and makes. Whether all outputs are known to be finite. */
+static bool make_unit(struct layer_unit *unit, struct layer_facts *facts, void *scratch)
+{
+    const struct layer_state *state = unit->state;
+    bool finite = false;
+    layer_copy_offsets(unit);
+    if (state->in_place)
+        unit->channel_pitch = state->source.channel_pitch;
+    choose_shape(unit);
+    for (size_t channel = 0; channel < state->channels; channel += state->unit_channels) {
+        const size_t channels = layer_least(state->unit_channels, state->channels - channel);
+        if (state->in_place)
+            unit->copy = source_place(unit, channel);
+        else if (unit->tap_count)
+            layer_copy_input(unit, channel, channels);
+        if (facts && unit->row == 0)
+            layer_copy_look(unit, channels, facts);
+        if (state->outer)
+            layer_outer_make(unit, packed_weights(unit), channel, channels, scratch);
+        else if (state->by_rows)
+            layer_make_by_rows(unit, packed_weights(unit), scratch);
+        else
+            finite = make_rows(unit, channel, channels);
+    }
+    return finite;
+}
+
+/* The other unit of a pair, which may be empty. */
+static struct layer_unit pair_unit(const struct layer_unit *unit)
+{
+    const struct layer_state *state = unit->state;
+    struct layer_unit second = *unit;
+    second.phase_number[2] = 1;
+    second.made = (unsigned char *)unit->made + state->made_rows * state->made_row * state->element_bytes;
+    if (!place_axis(&second, 2))
+        second.count[2] = 0;
+    return second;
+}
+
 void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run *run, size_t number, void *tile_scratch)
 {
-    struct layer_unit unit = {.plan = plan, .state = layer_state(plan), .run = run};
+    struct layer_unit unit = {.plan = plan, .state = layer_state(plan), .run = run}, second = {.state = NULL};
     const struct layer_state *state = unit.state;
     unsigned char *cursor = tile_scratch;
     struct layer_facts *const facts =
@@ -255,34 +305,22 @@ void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run 
     unit.offsets = plan_scratch_take(&cursor, state->tap_count, sizeof(ptrdiff_t));
     unit.space = plan_scratch_take(&cursor, state->copy_elements, state->element_bytes);
     unit.copy = unit.space;
-    unit.made = plan_scratch_take(&cursor, state->made_rows * state->made_row, state->element_bytes);
-    void *const rows_scratch = cursor;
-    layer_copy_offsets(&unit);
-    if (state->in_place)
-        unit.channel_pitch = state->source.channel_pitch;
-    choose_shape(&unit);
-    bool finite = false; /* all outputs, which then need no look */
-    for (size_t channel = 0; channel < state->channels; channel += state->unit_channels) {
-        const size_t channels = layer_least(state->unit_channels, state->channels - channel);
-        if (state->in_place)
-            unit.copy = source_place(&unit, channel);
-        else if (unit.tap_count)
-            layer_copy_input(&unit, channel, channels);
-        if (facts && unit.row == 0)
-            layer_copy_look(&unit, channels, facts);
-        if (state->outer)
-            layer_outer_make(&unit, packed_weights(&unit), channel, channels, rows_scratch);
-        else if (state->by_rows)
-            layer_make_by_rows(&unit, packed_weights(&unit), rows_scratch);
-        else
-            finite = make_rows(&unit, channel, channels);
+    unit.made = plan_scratch_take(&cursor, layer_made_size(state), state->element_bytes);
+    bool finite = make_unit(&unit, facts, cursor); /* all outputs, which then need no look */
+    if (state->pairs) {
+        second = pair_unit(&unit);
+        if (second.count[2])
+            make_unit(&second, facts, cursor);
     }
-    if (!unit.straight && !state->outer)
-        move_rows(&unit);
     if (state->outer)
-        finite = layer_outer_emit(&unit, rows_scratch);
-    else if (state->by_rows)
+        finite = layer_outer_emit(&unit, state->pairs ? &second : NULL, cursor);
+    else if (!unit.straight)
+        move_rows(&unit);
+    if (state->by_rows)
         finite = made_is_finite(&unit);
-    if (!finite)
-        look_at_rows(&unit);
+    if (finite)
+        return;
+    look_at_rows(&unit);
+    if (state->pairs && second.count[2])
+        look_at_rows(&second);
 }
