@@ -219,6 +219,8 @@ static void pass_tile(const struct convolve_plan *plan, const struct convolve_ru
             scan_share(plan, run, unit, layout->unit_count);
         direct_run_unit(plan, run, unit, pass, tile_scratch, beside ? &facts : NULL);
     }
+    if (layout->strips && layout->streams)
+        plan->routines->stream_end();
     if (beside)
         direct_add_facts(plan, run, &facts);
 }

@@ -12,4 +12,9 @@
 #define SCAN    ROUTINE(scan_f32)
 #include "core/simd/strips.inc"
 
+void ROUTINE(stream_end)(void)
+{
+    stream_end();
+}
+
 const uint32_t ROUTINE(strip_kernels) = STRIP_KERNELS;
