@@ -149,7 +149,7 @@ tests: $(FAILING_MALLOC) $(TESTS:%=$(BUILD)/%) $(CHECK_SIMD:%=$(BUILD)/%) $(BUIL
 # How much longer than on its own everything may take: sanitizers are slow.
 export TEST_SLOWNESS ?= $(if $(SANITIZE),5,1)
 test: tests
-	$(Q)tests/run $(BUILD) $(TESTS) $(CHECK_SIMD)
+	$(Q)tests/run $(BUILD) $(CHECK_SIMD) $(TESTS)
 
 LONG_TESTS := number_every_test number_read_test json_runs_test
 test-long: $(LONG_TESTS:%=$(BUILD)/tests/formats/%)

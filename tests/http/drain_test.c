@@ -44,7 +44,7 @@ static void drain_loses_nothing(void **state)
     (void)state;
     enum { CALLERS = 12 };
     int fds[CALLERS];
-    daemon_loaded = child_start(LIST("--threads", "2", "--drain-timeout-ms", "300000"), NULL, NULL);
+    daemon_loaded = child_start(LIST("--threads", "2", PATIENT), NULL, NULL);
     const char *request = slow_request(daemon_loaded, 60, "");
     for (int i = 0; i < CALLERS; i++) {
         fds[i] = raw_open(daemon_loaded);
@@ -154,7 +154,7 @@ static void readiness_ends_first(void **state)
     static const char *const paths[] = {"/v1/convolve", "/v1/convolve", "/readyz", "/healthz"};
     struct told told[CALLERS];
     int busy[2], waiting[WAITING];
-    daemon_loaded = child_start(LIST("--threads", "2"), NULL, NULL);
+    daemon_loaded = child_start(LIST("--threads", "2", PATIENT), NULL, NULL);
     const char *request = slow_request(daemon_loaded, 300, "");
     over = false;
     for (int i = 0; i < CALLERS; i++) {

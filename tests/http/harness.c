@@ -314,7 +314,7 @@ struct finished daemon_run(const char *const *flags, const char *const *variable
     pid_t pid = spawn(flags, variables, out_fd, err_fd);
     close(out_fd);
     close(err_fd);
-    finished.status = wait_or_kill(pid, 10000);
+    finished.status = wait_or_kill(pid, 60000);
     finished.out = read_file(out_path);
     finished.err = read_file(err_path);
     unlink(out_path);
@@ -403,7 +403,7 @@ struct child *child_start(const char *const *flags, const char *const *variables
 
 int child_wait(struct child *child)
 {
-    int status = wait_or_kill(child->pid, 20000);
+    int status = wait_or_kill(child->pid, 120000);
     if (status != 0 && status != 128 + SIGKILL)
         fprintf(stderr, "    the daemon ended with %d; its log:\n%s\n", status, child_log(child));
     curl_free_handle(child->curl);

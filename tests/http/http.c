@@ -94,7 +94,7 @@ struct answer http_call(struct child *child, const struct call *call)
     }
     curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(30000 * slowness()));
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(120000 * slowness()));
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     for (const char *const *at = call->headers; at && *at; at++) {
         headers = curl_slist_append(headers, *at);

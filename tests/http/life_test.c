@@ -108,7 +108,7 @@ static void a_hang_up_frees_the_work(void **state)
 static void drain_finishes_what_was_accepted(void **state)
 {
     (void)state;
-    struct child *child = child_start(NULL, NULL, NULL);
+    struct child *child = child_start(LIST(PATIENT), NULL, NULL);
     const char *request = slow_request(child, 800, "");
     int idle = raw_open(child), half = raw_open(child), busy = raw_open(child);
     raw_send_text(idle, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -366,7 +366,7 @@ static void the_silence_of_the_daemon(void **state)
 static void answers_and_those_who_take_them(void **state)
 {
     (void)state;
-    enum { IDLE_MS = 300, WINDOW = 4096 };
+    enum { IDLE_MS = 600, WINDOW = 4096 };
     const int idle_ms = (int)(IDLE_MS * stretch());
     struct child *child = child_start(
         LIST("--idle-timeout-ms", textf("%d", idle_ms), "--request-timeout-ms", textf("%d", 2 * idle_ms)), NULL, NULL);

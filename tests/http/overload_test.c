@@ -177,7 +177,7 @@ static void nobody_starves(void **state)
 {
     (void)state;
     enum { LARGE = 4 };
-    struct child *child = child_start(LIST("--threads", "2"), NULL, NULL);
+    struct child *child = child_start(LIST("--threads", "2", PATIENT), NULL, NULL);
     const char *body = body_of_request(slow_request(child, 400, ""));
     struct large alone = {.child = child, .body = body}, large[LARGE];
     call_once(&alone);

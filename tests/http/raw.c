@@ -101,7 +101,7 @@ static bool read_head(int fd, char *head, size_t room)
 {
     size_t count = 0;
     while (count + 1 < room) {
-        if (read_some(fd, head + count, 1, 60000) != 1)
+        if (read_some(fd, head + count, 1, 120000) != 1)
             return false;
         head[++count] = 0;
         if (count >= 4 && !memcmp(head + count - 4, "\r\n\r\n", 4))
@@ -117,7 +117,7 @@ static bool read_exactly(int fd, char **body, size_t *taken, size_t bytes)
     assert_non_null(larger);
     *body = larger;
     for (size_t end = *taken + bytes; *taken < end;) {
-        ssize_t got = read_some(fd, *body + *taken, end - *taken, 10000);
+        ssize_t got = read_some(fd, *body + *taken, end - *taken, 120000);
         if (got <= 0)
             return false;
         *taken += (size_t)got;
@@ -128,7 +128,7 @@ static bool read_exactly(int fd, char **body, size_t *taken, size_t bytes)
 static bool read_chunk_line(int fd, char *line, size_t room)
 {
     for (size_t count = 0; count + 1 < room; count++) {
-        if (read_some(fd, line + count, 1, 10000) != 1)
+        if (read_some(fd, line + count, 1, 120000) != 1)
             return false;
         line[count + 1] = 0;
         if (line[count] == '\n')

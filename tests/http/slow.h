@@ -13,6 +13,9 @@ const char *body_of_request(const char *request);
 /* Milliseconds that the daemon's threads have run; 0 where the kernel does not tell. */
 double processor_ms(const struct child *child);
 
+/* Flags of a daemon that may take as long as a busy machine makes it: what is asked of it ends in an answer. */
+#define PATIENT "--request-timeout-ms", "600000", "--drain-timeout-ms", "600000"
+
 /* The value of a metric without labels; -1 where it is absent. */
 double metric_of(struct child *child, const char *name);
 
