@@ -127,8 +127,10 @@ static inline const char *take_digits(const char *at, struct json_numbers *numbe
         const bool negative = *at == '-'; /* at random, so by no branch */
         const char *const digit = at + negative;
         const unsigned char value = (unsigned char)(*digit - '0');
+        if (value > 9)
+            break; /* perhaps the body's last byte */
         const bool last = digit[1] == ']';
-        if (value > 9 || (digit[1] != ',' && !last))
+        if (digit[1] != ',' && !last)
             break;
         *to++ = known[negative][value];
         at = digit + 1;

@@ -66,6 +66,8 @@ static void test_taken(void **state)
         {"{\"input\":[1e]}", false},
         {"{\"input\":[1 2]}", false},
         {"{\"input\":[1}", false},
+        {"{\"input\":[}", false}, /* nothing is read behind it */
+        {"{\"input\":[-}", false},
         {"{\"input\":[[1}", false},
         {"{\"plan\":tru}", false},
         {"{\"plan\":falsy}", false},
