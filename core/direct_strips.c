@@ -16,7 +16,7 @@ void direct_find_strips(struct direct_layout *layout)
 {
     /* About what L2 caches hold, and half of it: then input and output do not fit together, but half of the output does a little
      * longer. */
-    enum { ROW_TAPS_MAX = 11, LARGE_BYTES_MIN = 2 << 20, STREAM_BYTES_MIN = 1 << 20, STREAM_ALL_BYTES_MIN = 5 << 18 };
+    enum { ROW_TAPS_MAX = 11, LARGE_BYTES_MIN = 2 << 20, STREAM_BYTES_MIN = 1 << 20, STREAM_ALL_BYTES_MIN = 9 << 17 };
     const size_t granule = CONVOLVE_ALIGNMENT / layout->element_bytes;
     const size_t after = most(layout->cells_out + layout->taps - 1, layout->cells_in + layout->before) -
                          layout->cells_in - layout->before;
