@@ -32,7 +32,7 @@ Q := $(if $(V),,@)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla $(if $(DEVELOPER),-Werror)
 OPTIMIZE ?= -O2
-# A sanitizer's report needs lines only; where every variable is, gcc takes half as long again to tell.
+# A sanitizer's report needs lines only; where every variable is, gcc takes a third longer to tell.
 DEBUG_INFO ?= $(if $(SANITIZE),-g1,-g)
 # Contraction stays off everywhere: fusing is written out, so that every instruction set rounds alike. gcc 12 drops a rounding
 # to float and back where it vectorises two of them in straight-line code (-ftree-slp-vectorize), so it does not.

@@ -61,7 +61,7 @@ void beside_stop(struct beside *beside, const char *name, double milliseconds, i
                  beside->wrong + beside->served, beside->fault);
     if (beside->longest_ms > milliseconds * slowness())
         complain(name, "a well-behaved caller waited %.0f ms", beside->longest_ms);
-    if (beside->served < least)
+    if (beside->served < least / slowness())
         complain(name, "a well-behaved caller was served %d times", beside->served);
     free(beside);
 }
