@@ -9,9 +9,10 @@
  * modulo the stride: only every (stride / gcd)th tap falls on them, and those have step 1. With a padding_mode other than
  * zeros backward_input has as target the padded cells, in scratch, which are folded afterwards.
  *
- * A unit is one item, one group, one phase, some rows (output channels, two for complex ones) by a rectangle of places in
- * one plane. Its input is copied, boundary included, into rows without gaps between the places of a phase of the step, so
- * that all taps are offsets; panels then make all rows from it. A tile is some units. */
+ * A unit is one item, one group, one phase (or both along x), some rows (output channels, two for complex ones) by a
+ * rectangle of places in one plane. Its input is copied, boundary included, into rows without gaps between the places of a
+ * phase of the step, or as it lies where lanes are output channels, so that all taps are offsets; panels then make all rows
+ * from it. A tile is some units. */
 #ifndef CORE_LAYER_STATE_H
 #define CORE_LAYER_STATE_H
 
