@@ -4,6 +4,7 @@
  * printed. Arguments: a method's name (direct), then the least seconds to spend on a row (0.2). */
 #include "core/convolve.h"
 #include "tests/bench/fma_peak.h"
+#include "tests/bench/median.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,18 +42,6 @@ static const struct row {
     {"128^3, 7^3", SHAPE(128, 128, 128), SHAPE(7, 7, 7), false},
     {"128^3, 7^3", SHAPE(128, 128, 128), SHAPE(7, 7, 7), true},
 };
-
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, compare_doubles);
-    return values[count / 2];
-}
 
 static void *allocate(size_t count, size_t bytes)
 {

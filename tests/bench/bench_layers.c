@@ -6,6 +6,7 @@
 #include "core/convolve.h"
 #include "tests/bench/fma_peak.h"
 #include "tests/bench/layer_row.h"
+#include "tests/bench/median.h"
 #include "tests/bench/thread_time.h"
 
 #include <math.h>
@@ -82,18 +83,6 @@ static float *random_values(size_t count)
         values[i] = (float)(int32_t)state * 0x1p-31f;
     }
     return values;
-}
-
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *times, size_t count)
-{
-    qsort(times, count, sizeof *times, compare);
-    return times[count / 2];
 }
 
 /* Furthest apart that two outputs are. */

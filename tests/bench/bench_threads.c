@@ -5,6 +5,7 @@
 #include "core/convolve.h"
 #include "tests/bench/fma_peak.h"
 #include "tests/bench/layer_row.h"
+#include "tests/bench/median.h"
 #include "tests/bench/thread_time.h"
 
 #include <pthread.h>
@@ -145,18 +146,6 @@ static double run_on_one(const struct team *team, double *best)
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------------------------------- */
-
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, compare_doubles);
-    return values[count / 2];
-}
 
 static void *make_values(enum convolve_dtype dtype, const struct convolve_shape *shape, bool product)
 {

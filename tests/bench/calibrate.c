@@ -6,6 +6,7 @@
 #include "core/direct_layout.h"
 #include "core/fft_convolve.h"
 #include "core/separable_layout.h"
+#include "tests/bench/median.h"
 #include "tests/bench/thread_time.h"
 
 #include <stdio.h>
@@ -270,18 +271,6 @@ static double measure_transform(unsigned index, enum convolve_method method, dou
     *estimate = fft_estimate_ns(&spec, &geometry, method);
     *outputs = (double)geometry.output_count;
     return measure_plan(&spec, true);
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, compare_doubles);
-    return values[count / 2];
 }
 
 /* What one cell of a long axis adds to a plan of fft. */
