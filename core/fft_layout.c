@@ -4,6 +4,7 @@
 #include "core/fft_layout.h"
 
 #include "core/fft_cost.h"
+#include "core/layout_math.h"
 
 #include <string.h>
 
@@ -23,26 +24,6 @@ enum {
     SCAN_TAPS = 1 << 15,
     SCAN_PARTS = 64,
 };
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t divide_up(size_t a, size_t b)
-{
-    return a / b + (a % b != 0);
-}
-
-static size_t common_divisor(size_t a, size_t b)
-{
-    while (b) {
-        const size_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
 
 /* ---- Axes ------------------------------------------------------------------------------------------------------------- */
 
