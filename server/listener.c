@@ -3,6 +3,7 @@
  * from the watch thread. */
 #include "server/listener.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,10 +230,14 @@ void listener_reload(struct listener *listener)
 
 /* ---- Drain and stop ------------------------------------------------------------------------------------------------ */
 
+/* Those that the library has, and those that it was given and has not begun with: its threads may be late. */
 static size_t open_connections(struct listener *listener)
 {
     pthread_mutex_lock(&listener->lock);
-    const size_t open = listener->open;
+    size_t open = listener->open;
+    for (size_t i = 0; i < listener->table_end; i++)
+        open += listener->table[i] != NULL && !listener->table[i]->started &&
+                fcntl(listener->table[i]->descriptor, F_GETFD) >= 0; /* else the library gave it up without a word */
     pthread_mutex_unlock(&listener->lock);
     return open;
 }

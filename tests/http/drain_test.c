@@ -4,12 +4,15 @@
 #include "tests/http/beside.h"
 #include "tests/http/slow.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -88,6 +91,51 @@ static void drain_answers_the_backlog(void **state)
     kill(daemon_loaded->pid, SIGCONT);
     check_number("in the backlog", "answered", count_answered(fds, CALLERS), CALLERS);
     check_number("backlog", "exit status", child_wait(daemon_loaded), 0);
+}
+
+/* Stops one of the threads that speak HTTP; 0 where the system does not let us. */
+static pid_t hold_thread(const struct child *child)
+{
+    const char *tasks = textf("/proc/%d/task", (int)child->pid);
+    DIR *const directory = opendir(tasks);
+    pid_t held = 0;
+    for (struct dirent *entry; held == 0 && directory != NULL && (entry = readdir(directory)) != NULL;) {
+        char name[32] = "";
+        FILE *const file = fopen(textf("%s/%s/comm", tasks, entry->d_name), "r");
+        if (file != NULL && fgets(name, sizeof name, file) != NULL && strcmp(name, "MHD-worker\n") == 0)
+            held = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (file != NULL)
+            fclose(file);
+    }
+    if (directory != NULL)
+        closedir(directory);
+    if (held == 0 || ptrace(PTRACE_SEIZE, held, NULL, NULL) != 0)
+        return 0;
+    ptrace(PTRACE_INTERRUPT, held, NULL, NULL);
+    return waitpid(held, NULL, __WALL) == held ? held : 0;
+}
+
+/* Connections that a thread was given and has not begun with count as open. */
+static void drain_waits_for_a_late_thread(void **state)
+{
+    (void)state;
+    enum { CALLERS = 40 };
+    int fds[CALLERS];
+    daemon_loaded = child_start(LIST("--io-threads", "2", PATIENT), NULL, NULL);
+    const pid_t held = hold_thread(daemon_loaded);
+    if (held == 0) {
+        child_stop(daemon_loaded);
+        skip();
+    }
+    for (int i = 0; i < CALLERS; i++) {
+        fds[i] = raw_open(daemon_loaded);
+        raw_send_text(fds[i], "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
+    kill(daemon_loaded->pid, SIGTERM);
+    wait_ms(700); /* the other thread has answered its callers */
+    ptrace(PTRACE_DETACH, held, NULL, NULL);
+    check_number("beside a late thread", "answered", count_answered(fds, CALLERS), CALLERS);
+    check_number("a late thread", "exit status", child_wait(daemon_loaded), 0);
 }
 
 /* What came whole before the signal is answered, however late the daemon is to read it. */
@@ -206,7 +254,8 @@ static void readiness_ends_first(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HTTP_TEST(reloads_under_load),        HTTP_TEST(drain_loses_nothing),  HTTP_TEST(drain_answers_the_backlog),
+        HTTP_TEST(reloads_under_load),        HTTP_TEST(drain_loses_nothing),
+        HTTP_TEST(drain_answers_the_backlog), HTTP_TEST(drain_waits_for_a_late_thread),
         HTTP_TEST(drain_reads_what_has_come), HTTP_TEST(readiness_ends_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
