@@ -14,9 +14,8 @@ enum { ROW_BYTES_MIN = 384 /* as many vectors as a strip with each end, and all 
 
 void direct_find_strips(struct direct_layout *layout)
 {
-    /* About what L2 caches hold, and half of it: then input and output do not fit together, but half of the output does a little
-     * longer. */
-    enum { ROW_TAPS_MAX = 11, LARGE_BYTES_MIN = 2 << 20, STREAM_BYTES_MIN = 1 << 20, STREAM_ALL_BYTES_MIN = 9 << 17 };
+    /* About what L2 caches hold, and half of it: then input and output do not fit together. */
+    enum { ROW_TAPS_MAX = 11, LARGE_BYTES_MIN = 2 << 20, STREAM_BYTES_MIN = 1 << 20 };
     const size_t granule = CONVOLVE_ALIGNMENT / layout->element_bytes;
     const size_t after = most(layout->cells_out + layout->taps - 1, layout->cells_in + layout->before) -
                          layout->cells_in - layout->before;
@@ -31,7 +30,6 @@ void direct_find_strips(struct direct_layout *layout)
     const size_t plane_elements = layout->loop_count * layout->cells_out; /* one row of each group that shares */
     const bool large = layout->shared_output >= LARGE_BYTES_MIN / layout->element_bytes / plane_elements;
     layout->streams = layout->shared_output >= STREAM_BYTES_MIN / layout->element_bytes / plane_elements;
-    layout->streams_half = layout->shared_output < STREAM_ALL_BYTES_MIN / layout->element_bytes / plane_elements;
     /* Few taps wait for memory, which strips keep busy only where they can stream. */
     layout->strips = layout->strips && layout->cells_out * layout->element_bytes >= ROW_BYTES_MIN &&
                      (layout->row_taps > 3 || !large || layout->cells_out % granule == 0);
@@ -119,15 +117,12 @@ static void scan_rows(const struct direct_unit *u, struct simd_facts *facts)
             scan(u, facts, bases[i] + first * layout->element_bytes, end - first);
 }
 
-/* How many rows are stored past the caches, where they lie at multiples of cache lines. */
-static unsigned streamed(const struct direct_unit *u)
+/* Whether rows are long, lie at multiples of cache lines, and are so many that they would drive out what is needed soon. */
+static bool streams(const struct direct_unit *u)
 {
     const size_t bytes = u->layout->element_bytes;
-    const bool lines =
-        (uintptr_t)u->output % CONVOLVE_ALIGNMENT == 0 && u->output_row_pitch * bytes % CONVOLVE_ALIGNMENT == 0;
-    if (!lines || !u->layout->streams)
-        return 0;
-    return u->layout->streams_half ? SIMD_STRIP_STREAMED / 2 : SIMD_STRIP_STREAMED;
+    return u->layout->streams && (uintptr_t)u->output % CONVOLVE_ALIGNMENT == 0 &&
+           u->output_row_pitch * bytes % CONVOLVE_ALIGNMENT == 0;
 }
 
 /* Bands where memory is what few taps wait for: they store to fewer places at a time. Where rows are as far apart as the lines that
@@ -136,7 +131,7 @@ static bool bands(const struct direct_unit *u)
 {
     enum { CACHE_WAY_BYTES = 4096 };
     const size_t pitch = u->output_row_pitch * u->layout->element_bytes;
-    return streamed(u) && (u->layout->streams_half || pitch % CACHE_WAY_BYTES == 0);
+    return streams(u) && pitch % CACHE_WAY_BYTES == 0;
 }
 
 bool direct_make_strips(struct direct_unit *u, struct simd_facts *facts)
@@ -176,7 +171,7 @@ bool direct_make_strips(struct direct_unit *u, struct simd_facts *facts)
         .count = u->cells,
         .inside_first = span.inside,
         .inside_end = span.end,
-        .streamed = streamed(u),
+        .stream = streams(u),
         .bands = bands(u),
         .facts = facts,
         .facts_plane = own_plane(layout),

@@ -53,13 +53,12 @@ struct simd_strips {
     void *const *output;
     size_t output_rows, count; /* rows up to SIMD_STRIP_ROWS_MAX */
     size_t inside_first, inside_end; /* the latter at most the count of inputs, count + taps - 1 */
-    unsigned streamed; /* of each SIMD_STRIP_STREAMED rows so many are stored past the caches, which have no room for
-                          them (in strips all, unless 0); stream_end must follow */
+    bool stream; /* nobody will read the output soon: it need not stay in caches; stream_end must follow */
     bool bands; /* some rows at a time along all columns, not some columns down all rows: of 3 rows of 3 taps */
     struct simd_facts *facts; /* NULL, or adds what the inputs of the plane tell */
     size_t facts_plane;
 };
-enum { SIMD_STRIP_ROWS_MAX = 64, SIMD_STRIP_TAPS_MAX = 16, SIMD_STRIP_STREAMED = 4 };
+enum { SIMD_STRIP_ROWS_MAX = 64, SIMD_STRIP_TAPS_MAX = 16 };
 
 /* Some output rows, each a chain of multiply-adds over all channels and taps, on the same places of the input: the output
  * channels of a layer. Row r, place x, b the block r / SIMD_PANEL_ROWS of rows and w how many rows that block has:

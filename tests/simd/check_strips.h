@@ -39,7 +39,7 @@ static void make_strips_case(struct strips_case *c, size_t count)
                              .output = c->outputs,
                              .output_rows = 1 + check_random() % SIMD_STRIP_ROWS_MAX,
                              .count = count,
-                             .streamed = (unsigned)check_random() % (SIMD_STRIP_STREAMED + 1),
+                             .stream = check_random() % 2,
                              .bands = check_random() % 2};
     s->rows_pitch = s->output_rows + s->row_taps - 1;
     s->facts_plane = check_random() % s->planes;
@@ -82,7 +82,7 @@ static void make_strips_case(struct strips_case *c, size_t count)
         s->values = values;                                                                                            \
         check_fill_##suffix(expected, sizeof expected / sizeof *expected);                                             \
         memcpy(found, expected, sizeof found);                                                                         \
-        const size_t shift = s->streamed ? 0 : check_random() % 9;                                                     \
+        const size_t shift = s->stream ? 0 : check_random() % 9;                                                       \
         struct simd_facts facts[2] = {{.fractional = check_random() % 2}};                                             \
         facts[1] = facts[0];                                                                                           \
         const bool with_facts = check_random() % 4;                                                                    \
