@@ -200,6 +200,18 @@ static bool pages_for(size_t bytes, size_t *charged)
     return !__builtin_add_overflow(bytes, sizeof(struct arena_block), &sum) && mapping_round(sum, charged);
 }
 
+bool arena_fits(struct arena *arena, size_t bytes, size_t count)
+{
+    size_t charged = FIRST_CHUNK_BYTES;
+    if ((bytes > SMALL_BLOCK_BYTES_MAX && !pages_for(bytes, &charged)) ||
+        __builtin_mul_overflow(charged, count, &charged))
+        charged = SIZE_MAX - arena->charged;
+    if (charged <= arena->budget->limit && arena->charged <= arena->budget->limit - charged)
+        return true;
+    arena_fail(arena, ARENA_TOO_LARGE, charged);
+    return false;
+}
+
 /* A block of `charged` bytes, header included, that are charged already; NULL where the system has none. */
 static struct arena_block *block_from_system(enum block_kind kind, size_t charged, size_t expected)
 {

@@ -55,5 +55,8 @@ void arena_block_free(struct arena *arena, void *block); /* NULL is fine */
 /* Charges without allocating, for memory that others hold for this request (send buffers), and back. */
 bool arena_charge(struct arena *arena, size_t bytes);
 void arena_discharge(struct arena *arena, size_t bytes);
+/* Whether `count` other arenas could have a block of so many bytes each for this request, if no other request held anything. False
+ * is a failure too. */
+bool arena_fits(struct arena *arena, size_t bytes, size_t count);
 
 #endif

@@ -154,7 +154,10 @@ static bool take_memory(struct request *request, struct convolve_error *error)
         return convolve_fail(error, "too-large", "", "the output's size cannot be counted");
     output = arena_block(&request->arena, output_bytes);
     state->run.scratch = arena_block(&request->arena, convolve_plan_scratch_bytes(state->plan));
-    if (!output || !state->run.scratch)
+    /* Workers take their scratch later, each for itself; what cannot be had then either is told now. */
+    const size_t tile_bytes = convolve_plan_tile_scratch_bytes(state->plan);
+    if (!output || !state->run.scratch ||
+        (tile_bytes > 0 && !arena_fits(&request->arena, tile_bytes, request->daemon->threads)))
         return admission_fail_memory(request, error);
     state->run.output = output + state->output->headroom;
     return true;
@@ -269,7 +272,7 @@ static enum endpoint_answer run_here(struct request *request, struct response *r
         convolve_fail(error, "deadline-exceeded", "", "the answer was not ready by the deadline");
         return ENDPOINT_FAILED;
     default:
-        convolve_fail(error, "overloaded", "", "there was no memory to compute in; try again in a moment");
+        admission_fail_memory(request, error);
         return ENDPOINT_FAILED;
     }
 }

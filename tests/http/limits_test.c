@@ -167,6 +167,38 @@ static void memory(void **state)
     check_number("memory", "exit status", child_stop(child), 0);
 }
 
+/* What a request holds beside what its plan tells, and its workers' part, are its own: where they do not fit, no waiting helps. */
+static void memory_of_one_request_is_never_overload(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *request;
+    } cases[] = {
+        {"/v1/convolve", "{'input':[[1]],'kernel':{'name':'gaussian','sigma':1},'padding':300,'method':'separable'}"},
+        {"/v1/conv_transpose", "{'input':[[[1,2],[3,4]]],'weight':[[[[1]],[[2]],[[3]],[[4]]]],'stride':150}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct answer plan =
+            http_post(daemon_child, cases[i].path, textf("{'plan':true,%s", cases[i].request + 1));
+        const char *const bytes = member_text(plan.body, "bytes");
+        assert_non_null(bytes);
+        const long long known = atoll(bytes);
+        bool served = false;
+        for (long long more = 1 << 12; !served && more < 1 << 25; more += more < 1 << 16 ? 1 << 12 : more) {
+            const char *const allowed = textf("%lld", known + more);
+            const char *const name = textf("%s, %lld bytes more", cases[i].path, more);
+            const char *const flags[] = {"--max-memory-bytes", allowed, "--threads", "2", NULL};
+            struct child *child = child_start(flags, NULL, NULL);
+            const struct answer answer = http_post(child, cases[i].path, cases[i].request);
+            served = answer.status == 200;
+            if (!served)
+                check_too_large(name, &answer, "max_memory_bytes", allowed, NULL);
+            check_number(name, "exit status", child_stop(child), 0);
+        }
+        check_number(cases[i].path, "served at last", served, true);
+    }
+}
+
 static void paths_and_methods(void **state)
 {
     (void)state;
@@ -312,6 +344,7 @@ int main(void)
         HTTP_TEST(expect_100_continue),
         HTTP_TEST(outputs_and_work),
         HTTP_TEST(memory),
+        HTTP_TEST(memory_of_one_request_is_never_overload),
         HTTP_TEST(paths_and_methods),
         HTTP_TEST(media_types),
         HTTP_TEST(problem_pages),
