@@ -307,6 +307,57 @@ bool convolve_layer_draft_derive(struct convolve_draft *draft, struct convolve_c
                                  const struct convolve_layer_spec *spec, unsigned threads,
                                  struct convolve_error *error);
 
+/* ---- How an output comes about -------------------------------------------------------------------------------- */
+
+/* One product of the sum that makes an output. Of a layer `kernel` is the weight; where an operation reads grad_output, that
+ * stands in place of the tensor that it has not: of the input in backward_input, of the weight in backward_weight. */
+struct convolve_term {
+    bool inside; /* false: the boundary or the padding supplied the input value */
+    bool missing; /* a hole that `ignore_missing` leaves out of the sum */
+    size_t input_index[CONVOLVE_RANK_MAX]; /* in the tensor as given; set where inside */
+    size_t kernel_index[CONVOLVE_RANK_MAX]; /* likewise, always */
+    struct convolve_scalar input, kernel, product; /* kernel conjugated where the operation conjugates */
+    int64_t product_high; /* int64: a product is product_high * 2^64 + (uint64_t)product.integer, as it may not fit */
+};
+
+/* What an output is explained to be. Without holes the products sum to value - bias, but for roundings; `scale` is then 1. */
+struct convolve_explained {
+    struct convolve_scalar value, bias;
+    struct convolve_scalar scale; /* what `ignore_missing` has multiplied the weights beside the holes with */
+    bool scaled; /* there were holes */
+    bool undefined; /* nothing was left, or weights that sum to 0: value and scale are NaN */
+};
+
+/* At most. `input` and `kernel` are the shapes that the terms' indices count in. */
+struct convolve_explain_cost {
+    uint64_t steps, terms;
+    struct convolve_shape input, kernel;
+};
+
+/* A walk over the terms of one output, in the order they are added, that may pause after any step. It lies in
+ * convolve_explanation_bytes() of the caller's, aligned for any type, and holds nothing beside them. */
+struct convolve_explanation;
+size_t convolve_explanation_bytes(void);
+
+/* Of the output at row-major `index`. Reads no tensor yet; spec and tensors must stay until the last step. False with
+ * "invalid-value" at "/index" beyond the output, or with the faults of convolve_cost, but for those of methods. */
+bool convolve_explain_begin(struct convolve_explanation *explanation, struct convolve_explain_cost *cost,
+                            const struct convolve_spec *spec, const struct convolve_run *tensors, size_t index,
+                            struct convolve_error *error);
+bool convolve_explain_layer_begin(struct convolve_explanation *explanation, struct convolve_explain_cost *cost,
+                                  const struct convolve_layer_spec *spec, const struct convolve_run *tensors,
+                                  size_t index, struct convolve_error *error);
+
+/* A step, in constant time; whether it met a term, which is then filled. Not to be called once it has ended. */
+bool convolve_explain_step(struct convolve_explanation *explanation, struct convolve_term *term);
+bool convolve_explain_ended(const struct convolve_explanation *explanation);
+
+/* Once it has ended: the output as `direct` computes it, bit for bit. False with "integer-overflow", or "invalid-value" at
+ * "/missing" where the kernel sums to 0. Then it begins anew, and where there were holes, products are 0 for them and scaled
+ * for the others, so that they sum to the value. */
+bool convolve_explain_conclude(struct convolve_explanation *explanation, struct convolve_explained *found,
+                               struct convolve_error *error);
+
 /* ---- Named kernels -------------------------------------------------------------------------------------------- */
 
 /* The row of one named kernel: sobel_x, gaussian, ... Written for correlation, as image libraries write them. */

@@ -5,43 +5,8 @@
 #include "core/explain.h"
 
 #include "core/boundary.h"
-#include "core/geometry.h"
-#include "core/missing.h"
 
 #include <math.h>
-
-__extension__ typedef __int128 wide;
-__extension__ typedef unsigned __int128 unsigned_wide;
-
-/* An exact sum of int64 products: 192 bits hold 2^64 of them. */
-struct exact_sum {
-    unsigned_wide low;
-    int64_t high;
-};
-
-static void exact_add(struct exact_sum *sum, wide product)
-{
-    sum->low += (unsigned_wide)product;
-    sum->high += (sum->low < (unsigned_wide)product) - (product < 0);
-}
-
-static bool exact_fits(const struct exact_sum *sum, int64_t *value)
-{
-    *value = (int64_t)sum->low;
-    const wide extended = *value;
-    return sum->low == (unsigned_wide)extended && sum->high == (*value < 0 ? -1 : 0);
-}
-
-/* What the taps add up to. Each dtype has its chain; only the one asked for is filled. */
-struct sums {
-    struct exact_sum integer;
-    double real, imag;
-    float real32, imag32;
-    /* With `ignore_missing`: the same chain over the present terms, and the weights. */
-    double present_real, present_imag;
-    struct missing_sum whole_real, whole_imag, remaining_real, remaining_imag;
-    size_t present_count, hole_count;
-};
 
 static struct convolve_scalar scalar_at(enum convolve_dtype dtype, const void *tensor, size_t element)
 {
@@ -82,15 +47,15 @@ static struct convolve_scalar constant_of(const struct convolve_spec *spec)
 }
 
 /* `term->product` is the rounded product, for the reader; the sum is fused, and does not use it. */
-static void add_product(struct sums *sums, const struct convolve_spec *spec, struct convolve_term *term)
+static void add_product(struct explain_sums *sums, const struct convolve_spec *spec, struct convolve_term *term)
 {
     const struct convolve_scalar w = term->kernel, x = term->input;
     switch (spec->dtype) {
     case CONVOLVE_INT64: {
-        const wide product = (wide)w.integer * x.integer;
+        const exact_wide product = (exact_wide)w.integer * x.integer;
         term->product.integer = (int64_t)(uint64_t)product;
         term->product_high = (int64_t)(product >> 64);
-        exact_add(&sums->integer, product);
+        exact_sum_add(&sums->integer, product);
         break;
     }
     case CONVOLVE_FLOAT64:
@@ -119,7 +84,7 @@ static void add_product(struct sums *sums, const struct convolve_spec *spec, str
 }
 
 /* Every weight counts in the whole, and in the remaining one but on a hole. */
-static void add_weight(struct sums *sums, struct convolve_scalar weight, bool on_hole)
+static void add_weight(struct explain_sums *sums, struct convolve_scalar weight, bool on_hole)
 {
     missing_add(&sums->whole_real, weight.real);
     missing_add(&sums->whole_imag, weight.imag);
@@ -129,7 +94,7 @@ static void add_weight(struct sums *sums, struct convolve_scalar weight, bool on
     missing_add(&sums->remaining_imag, weight.imag);
 }
 
-static void add_present(struct sums *sums, const struct convolve_term *term)
+static void add_present(struct explain_sums *sums, const struct convolve_term *term)
 {
     const struct convolve_scalar w = term->kernel, x = term->input;
     sums->present_count++;
@@ -184,31 +149,125 @@ static bool next_tap(const struct geometry *geometry, size_t *tap)
     return false;
 }
 
-static bool conclude_missing(const struct sums *sums, const struct convolve_spec *spec, struct convolve_scalar *value,
-                             struct convolve_error *error)
+static bool is_zero(struct convolve_scalar number)
 {
-    const bool complex = convolve_dtype_is_complex(spec->dtype);
-    const struct convolve_scalar whole = {.real = missing_total(&sums->whole_real),
-                                          .imag = missing_total(&sums->whole_imag)};
-    const struct convolve_scalar remaining = {.real = missing_total(&sums->remaining_real),
-                                              .imag = missing_total(&sums->remaining_imag)};
-    if (whole.real == 0 && whole.imag == 0)
+    return number.real == 0 && number.imag == 0;
+}
+
+static struct convolve_scalar scaled(const struct explain_walk *walk, struct convolve_scalar sum)
+{
+    if (convolve_dtype_is_complex(walk->spec->dtype))
+        return missing_scaled_complex(sum, walk->whole, walk->remaining);
+    return (struct convolve_scalar){.real = missing_scaled(sum.real, walk->whole.real, walk->remaining.real)};
+}
+
+/* A product as it counts where there are holes: not at all, or scaled, and rounded once. */
+static void scale_product(const struct explain_walk *walk, struct convolve_term *term)
+{
+    const struct convolve_scalar w = term->kernel, x = term->input;
+    term->product = (struct convolve_scalar){0};
+    if (term->missing)
+        return;
+    if (convolve_dtype_is_complex(walk->spec->dtype))
+        term->product = scaled(walk, (struct convolve_scalar){.real = fma(-w.imag, x.imag, w.real * x.real),
+                                                              .imag = fma(w.imag, x.real, w.real * x.imag)});
+    else
+        term->product = scaled(walk, (struct convolve_scalar){.real = w.real * x.real});
+}
+
+static void round_to_dtype(struct convolve_scalar *number, enum convolve_dtype dtype)
+{
+    if (dtype != CONVOLVE_FLOAT32 && dtype != CONVOLVE_COMPLEX64)
+        return;
+    number->real = (float)number->real;
+    number->imag = (float)number->imag;
+}
+
+static bool conclude_missing(struct explain_walk *walk, struct convolve_explained *found, struct convolve_error *error)
+{
+    const struct explain_sums *sums = &walk->sums;
+    walk->whole =
+        (struct convolve_scalar){.real = missing_total(&sums->whole_real), .imag = missing_total(&sums->whole_imag)};
+    walk->remaining = (struct convolve_scalar){.real = missing_total(&sums->remaining_real),
+                                               .imag = missing_total(&sums->remaining_imag)};
+    if (is_zero(walk->whole))
         return convolve_fail(error, "invalid-value", "/missing",
                              "the kernel sums to 0, so the weights beside a hole cannot be scaled to its sum: missing "
                              "must be propagate for such a kernel");
     if (sums->hole_count == 0)
         return true;
+    walk->scaling = found->scaled = true;
+    found->undefined = sums->present_count == 0 || is_zero(walk->remaining);
     if (sums->present_count == 0)
-        *value = (struct convolve_scalar){.real = NAN, .imag = complex ? NAN : 0};
-    else if (complex)
-        *value = missing_scaled_complex(
-            (struct convolve_scalar){.real = sums->present_real, .imag = sums->present_imag}, whole, remaining);
-    else
-        *value = (struct convolve_scalar){.real = missing_scaled(sums->present_real, whole.real, remaining.real)};
-    if (spec->dtype == CONVOLVE_FLOAT32 || spec->dtype == CONVOLVE_COMPLEX64) {
-        value->real = (float)value->real;
-        value->imag = (float)value->imag;
+        found->value = found->scale =
+            (struct convolve_scalar){.real = NAN, .imag = convolve_dtype_is_complex(walk->spec->dtype) ? NAN : 0};
+    else {
+        found->value = scaled(walk, (struct convolve_scalar){.real = sums->present_real, .imag = sums->present_imag});
+        found->scale = scaled(walk, (struct convolve_scalar){.real = 1});
     }
+    round_to_dtype(&found->value, walk->spec->dtype);
+    round_to_dtype(&found->scale, walk->spec->dtype);
+    return true;
+}
+
+bool explain_begin(struct explain_walk *walk, const struct convolve_spec *spec, const struct convolve_run *tensors,
+                   size_t index, struct convolve_error *error)
+{
+    *walk = (struct explain_walk){
+        .spec = spec, .tensors = tensors, .ignore_missing = spec->ignore_missing && spec->dtype != CONVOLVE_INT64};
+    if (!geometry_derive(&walk->geometry, spec, error))
+        return false;
+    if (index >= walk->geometry.output_count)
+        return convolve_fail(error, "invalid-value", "/index", "the output has %zu values: there is none at %zu",
+                             walk->geometry.output_count, index);
+    for (unsigned i = walk->geometry.rank; i-- > 0; index /= walk->geometry.axis[i].output)
+        walk->output[i] = index % walk->geometry.axis[i].output;
+    return true;
+}
+
+bool explain_step(struct explain_walk *walk, struct convolve_term *term)
+{
+    const struct convolve_spec *spec = walk->spec;
+    size_t input_element, kernel_element;
+    *term = (struct convolve_term){0};
+    const bool is_term =
+        locate_term(&walk->geometry, spec, walk->output, walk->tap, term, &input_element, &kernel_element);
+    term->kernel = scalar_at(spec->dtype, walk->tensors->kernel, kernel_element);
+    if (walk->geometry.conjugated)
+        term->kernel.imag = -term->kernel.imag;
+    if (is_term) {
+        const bool constant = input_element == BOUNDARY_NONE;
+        term->input = constant ? constant_of(spec) : scalar_at(spec->dtype, walk->tensors->input, input_element);
+        term->missing = walk->ignore_missing && !constant && (isnan(term->input.real) || isnan(term->input.imag));
+        add_product(&walk->sums, spec, term);
+        if (term->missing)
+            walk->sums.hole_count++;
+        else if (walk->ignore_missing)
+            add_present(&walk->sums, term);
+    }
+    add_weight(&walk->sums, term->kernel, term->missing);
+    if (walk->scaling) {
+        scale_product(walk, term);
+        round_to_dtype(&term->product, spec->dtype);
+    }
+    walk->ended = !next_tap(&walk->geometry, walk->tap);
+    return is_term;
+}
+
+bool explain_conclude(struct explain_walk *walk, struct convolve_explained *found, struct convolve_error *error)
+{
+    const struct explain_sums *sums = &walk->sums;
+    const enum convolve_dtype dtype = walk->spec->dtype;
+    *found = (struct convolve_explained){.value = {.real = sums->real, .imag = sums->imag}, .scale = {.real = 1}};
+    if (dtype == CONVOLVE_FLOAT32 || dtype == CONVOLVE_COMPLEX64)
+        found->value = (struct convolve_scalar){.real = sums->real32, .imag = sums->imag32};
+    if (dtype == CONVOLVE_INT64 && !exact_sum_fits(&sums->integer, &found->value.integer))
+        return convolve_fail(error, "integer-overflow", "",
+                             "the exact output does not fit int64: dtype float64 holds it approximately");
+    if (walk->ignore_missing && !conclude_missing(walk, found, error))
+        return false;
+    walk->sums = (struct explain_sums){0}; /* the taps have come round to the first */
+    walk->ended = false;
     return true;
 }
 
@@ -216,45 +275,16 @@ bool convolve_explain(const struct convolve_spec *spec, const void *input, const
                       void (*each)(void *context, const struct convolve_term *term), void *context,
                       struct convolve_scalar *value, struct convolve_error *error)
 {
-    struct geometry geometry;
-    if (!geometry_derive(&geometry, spec, error))
+    const struct convolve_run tensors = {.input = input, .kernel = kernel};
+    struct explain_walk walk;
+    struct convolve_explained found;
+    struct convolve_term term;
+    if (!explain_begin(&walk, spec, &tensors, index, error))
         return false;
-    if (index >= geometry.output_count)
-        return convolve_fail(error, "invalid-value", "/index", "the output has %zu values: there is none at %zu",
-                             geometry.output_count, index);
-    size_t output[CONVOLVE_RANK_MAX] = {0}, tap[CONVOLVE_RANK_MAX] = {0};
-    for (unsigned i = geometry.rank; i-- > 0; index /= geometry.axis[i].output)
-        output[i] = index % geometry.axis[i].output;
-
-    const bool ignore_missing = spec->ignore_missing && spec->dtype != CONVOLVE_INT64;
-    struct sums sums = {0};
-    do {
-        struct convolve_term term = {0};
-        size_t input_element, kernel_element;
-        const bool is_term = locate_term(&geometry, spec, output, tap, &term, &input_element, &kernel_element);
-        term.kernel = scalar_at(spec->dtype, kernel, kernel_element);
-        if (geometry.conjugated)
-            term.kernel.imag = -term.kernel.imag;
-        if (is_term) {
-            const bool constant = input_element == BOUNDARY_NONE;
-            term.input = constant ? constant_of(spec) : scalar_at(spec->dtype, input, input_element);
-            term.missing = ignore_missing && !constant && (isnan(term.input.real) || isnan(term.input.imag));
-            add_product(&sums, spec, &term);
-            if (term.missing)
-                sums.hole_count++;
-            else if (ignore_missing)
-                add_present(&sums, &term);
-            if (each)
-                each(context, &term);
-        }
-        add_weight(&sums, term.kernel, term.missing);
-    } while (next_tap(&geometry, tap));
-
-    *value = (struct convolve_scalar){.real = sums.real, .imag = sums.imag};
-    if (spec->dtype == CONVOLVE_FLOAT32 || spec->dtype == CONVOLVE_COMPLEX64)
-        *value = (struct convolve_scalar){.real = sums.real32, .imag = sums.imag32};
-    if (spec->dtype == CONVOLVE_INT64 && !exact_fits(&sums.integer, &value->integer))
-        return convolve_fail(error, "integer-overflow", "",
-                             "the exact output does not fit int64: dtype float64 holds it approximately");
-    return !ignore_missing || conclude_missing(&sums, spec, value, error);
+    while (!walk.ended)
+        if (explain_step(&walk, &term) && each)
+            each(context, &term);
+    const bool concluded = explain_conclude(&walk, &found, error);
+    *value = found.value;
+    return concluded;
 }

@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* One output by the definition in core/convolve.h. A `walk` goes over the terms of the operation; `take` finds the two
- * values of a term, tells them, and adds their product to the chain. */
+/* One output by the definition in core/convolve.h. A step of the walk finds where it is in the three tensors, `take` reads the
+ * two values of a term there, and adds their product to the chain. */
 #include "core/layer_explain.h"
 
 #include "core/boundary.h"
-#include "core/exact_sum.h"
 
 #include <math.h>
-
-/* What the terms add up to. Each dtype has its chain; only the one asked for is filled. */
-struct chain {
-    double real, imag;
-    float real32, imag32;
-};
-
-struct walk {
-    const struct layer_geometry *geometry;
-    const struct convolve_run *tensors;
-    layer_term_callback *each;
-    void *context;
-    size_t item, group, x_channel, y_channel; /* channels of the group */
-    struct chain chain;
-    struct exact_sum integer;
-    double absolute;
-};
 
 static struct convolve_scalar scalar_at(enum convolve_dtype dtype, const void *tensor, size_t element)
 {
@@ -47,7 +29,7 @@ static struct convolve_scalar scalar_at(enum convolve_dtype dtype, const void *t
 /* ---- One term --------------------------------------------------------------------------------------------------------- */
 
 /* The index of a place in x or y as the request's layout has it. */
-static void write_index(size_t *index, const struct walk *walk, bool x, const size_t *place)
+static void write_index(size_t *index, const struct layer_walk *walk, bool x, const size_t *place)
 {
     const struct layer_geometry *geometry = walk->geometry;
     const struct layer_side *side = x ? &geometry->x : &geometry->y;
@@ -62,7 +44,7 @@ static void write_index(size_t *index, const struct walk *walk, bool x, const si
         *index++ = channel;
 }
 
-static void write_weight_index(size_t *index, const struct walk *walk, const size_t *tap)
+static void write_weight_index(size_t *index, const struct layer_walk *walk, const size_t *tap)
 {
     const struct layer_geometry *geometry = walk->geometry;
     *index++ = walk->group * geometry->y.channels + walk->y_channel;
@@ -74,7 +56,7 @@ static void write_weight_index(size_t *index, const struct walk *walk, const siz
         *index++ = walk->x_channel;
 }
 
-static size_t side_element(const struct walk *walk, bool x, const size_t *place)
+static size_t side_element(const struct layer_walk *walk, bool x, const size_t *place)
 {
     const struct layer_side *side = x ? &walk->geometry->x : &walk->geometry->y;
     const size_t channel = walk->group * side->channels + (x ? walk->x_channel : walk->y_channel);
@@ -84,7 +66,7 @@ static size_t side_element(const struct walk *walk, bool x, const size_t *place)
     return element;
 }
 
-static size_t weight_element(const struct walk *walk, const size_t *tap)
+static size_t weight_element(const struct layer_walk *walk, const size_t *tap)
 {
     const struct layer_weight *w = &walk->geometry->w;
     size_t element =
@@ -94,16 +76,12 @@ static size_t weight_element(const struct walk *walk, const size_t *tap)
     return element;
 }
 
-static void add_product(struct walk *walk, struct convolve_layer_term *term)
+static void add_product(struct layer_walk *walk, struct convolve_scalar x, struct convolve_scalar w)
 {
-    const struct convolve_scalar x = term->input, w = term->weight;
-    struct chain *const chain = &walk->chain;
-    const exact_wide product = (exact_wide)x.integer * w.integer;
+    struct layer_chain *const chain = &walk->chain;
     switch (walk->geometry->dtype) {
     case CONVOLVE_INT64:
-        exact_sum_add(&walk->integer, product);
-        term->product.integer = (int64_t)product;
-        term->product_high = (int64_t)(product >> 64);
+        exact_sum_add(&walk->integer, (exact_wide)x.integer * w.integer);
         break;
     case CONVOLVE_FLOAT64:
     case CONVOLVE_COMPLEX128:
@@ -124,41 +102,72 @@ static void add_product(struct walk *walk, struct convolve_layer_term *term)
         chain->imag32 = fmaf((float)w.real, (float)x.imag, chain->imag32);
         break;
     }
-    if (walk->geometry->dtype != CONVOLVE_INT64) {
-        term->product.real = w.real * x.real - w.imag * x.imag;
-        term->product.imag = w.real * x.imag + w.imag * x.real;
-    }
     walk->absolute += (fabs(w.real) + fabs(w.imag)) * (fabs(x.real) + fabs(x.imag));
 }
 
-/* The term of a place in x (`inside` false: a zero of the padding), a place in y, and a tap: two of them have the values. */
-static void take(struct walk *walk, const size_t *x_place, bool inside, const size_t *y_place, const size_t *tap)
+/* The rounded product, for the reader; the sum is fused, and does not use it. */
+static void tell_product(struct convolve_term *term, enum convolve_dtype dtype)
 {
-    const struct layer_geometry *geometry = walk->geometry;
-    const enum convolve_dtype dtype = geometry->dtype;
-    struct convolve_layer_term term = {.inside = inside};
-    if (layer_reads_y(geometry)) {
-        const void *const y =
-            geometry->operation == CONVOLVE_LAYER_TRANSPOSE ? walk->tensors->input : walk->tensors->grad_output;
-        term.input = scalar_at(dtype, y, side_element(walk, false, y_place));
-        write_index(term.input_index, walk, false, y_place);
-    } else if (inside) {
-        term.input = scalar_at(dtype, walk->tensors->input, side_element(walk, true, x_place));
-        write_index(term.input_index, walk, true, x_place);
+    const struct convolve_scalar x = term->input, w = term->kernel;
+    const exact_wide product = (exact_wide)x.integer * w.integer;
+    if (dtype == CONVOLVE_INT64) {
+        term->product.integer = (int64_t)product;
+        term->product_high = (int64_t)(product >> 64);
+        return;
     }
-    if (geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT) {
-        term.weight = scalar_at(dtype, walk->tensors->grad_output, side_element(walk, false, y_place));
-        write_index(term.weight_index, walk, false, y_place);
-    } else {
-        term.weight = scalar_at(dtype, walk->tensors->kernel, weight_element(walk, tap));
-        write_weight_index(term.weight_index, walk, tap);
+    term->product.real = w.real * x.real;
+    if (convolve_dtype_is_complex(dtype)) {
+        term->product.real -= w.imag * x.imag;
+        term->product.imag = w.real * x.imag + w.imag * x.real;
     }
-    add_product(walk, &term);
-    if (walk->each)
-        walk->each(walk->context, &term);
+    if (dtype == CONVOLVE_FLOAT32 || dtype == CONVOLVE_COMPLEX64) {
+        term->product.real = (double)(float)term->product.real;
+        term->product.imag = (double)(float)term->product.imag;
+    }
 }
 
-/* ---- Walks ------------------------------------------------------------------------------------------------------------ */
+/* Where a term is: a place in x, one in y, and a tap. Two of them have its values. */
+struct spot {
+    const size_t *x_place, *y_place, *tap;
+    bool zero; /* x_place is none but the padding's */
+    bool inside; /* x_place is no padding's */
+};
+
+static void tell(struct convolve_term *term, const struct layer_walk *walk, const struct spot *spot,
+                 struct convolve_scalar x, struct convolve_scalar w)
+{
+    *term = (struct convolve_term){.inside = spot->inside, .input = x, .kernel = w};
+    if (layer_reads_y(walk->geometry))
+        write_index(term->input_index, walk, false, spot->y_place);
+    else if (spot->inside)
+        write_index(term->input_index, walk, true, spot->x_place);
+    if (walk->geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
+        write_index(term->kernel_index, walk, false, spot->y_place);
+    else
+        write_weight_index(term->kernel_index, walk, spot->tap);
+    tell_product(term, walk->geometry->dtype);
+}
+
+/* `term` may be NULL. */
+static void take(struct layer_walk *walk, struct convolve_term *term, const struct spot *spot)
+{
+    const struct layer_geometry *geometry = walk->geometry;
+    const struct convolve_run *tensors = walk->tensors;
+    const enum convolve_dtype dtype = geometry->dtype;
+    struct convolve_scalar x = {0}, w;
+    if (layer_reads_y(geometry))
+        x = scalar_at(dtype, geometry->operation == CONVOLVE_LAYER_TRANSPOSE ? tensors->input : tensors->grad_output,
+                      side_element(walk, false, spot->y_place));
+    else if (!spot->zero)
+        x = scalar_at(dtype, tensors->input, side_element(walk, true, spot->x_place));
+    if (geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
+        w = scalar_at(dtype, tensors->grad_output, side_element(walk, false, spot->y_place));
+    else
+        w = scalar_at(dtype, tensors->kernel, weight_element(walk, spot->tap));
+    add_product(walk, x, w);
+    if (term)
+        tell(term, walk, spot, x, w);
+}
 
 /* The next of `counts` places in row-major order; false after the last. */
 static bool next_place(size_t *place, const size_t *counts)
@@ -171,13 +180,17 @@ static bool next_place(size_t *place, const size_t *counts)
     return false;
 }
 
-/* The place in x that output place and tap name, padding resolved; false for a zero. */
-static bool locate_x(const struct layer_geometry *geometry, const size_t *y_place, const size_t *tap, size_t *x_place)
+/* The place in x that output place and tap name, padding resolved; false for a zero. `inside`: there was nothing to resolve. */
+static bool locate_x(const struct layer_geometry *geometry, const size_t *y_place, const size_t *tap, size_t *x_place,
+                     bool *inside)
 {
+    *inside = true;
     for (unsigned i = 0; i < LAYER_AXES; i++) {
         const struct layer_axis *axis = &geometry->axis[i];
         const int64_t place = (int64_t)(y_place[i] * axis->stride + tap[i] * axis->dilation) - axis->before;
         x_place[i] = boundary_index(geometry->boundary, place, axis->x);
+        if (place < 0 || (size_t)place >= axis->x)
+            *inside = false;
         if (x_place[i] == BOUNDARY_NONE)
             return false;
     }
@@ -185,11 +198,11 @@ static bool locate_x(const struct layer_geometry *geometry, const size_t *y_plac
 }
 
 /* The place in y whose window has tap `tap` on cell `cell` of the padded x (counted from its first); false where there is none. */
-static bool locate_y(const struct layer_geometry *geometry, const int64_t *cell, const size_t *tap, size_t *y_place)
+static bool locate_y(const struct layer_geometry *geometry, const size_t *cell, const size_t *tap, size_t *y_place)
 {
     for (unsigned i = 0; i < LAYER_AXES; i++) {
         const struct layer_axis *axis = &geometry->axis[i];
-        const int64_t distance = cell[i] - (int64_t)(tap[i] * axis->dilation);
+        const int64_t distance = (int64_t)cell[i] - (int64_t)(tap[i] * axis->dilation);
         if (distance < 0 || distance % (int64_t)axis->stride != 0)
             return false;
         y_place[i] = (size_t)distance / axis->stride;
@@ -199,81 +212,94 @@ static bool locate_y(const struct layer_geometry *geometry, const int64_t *cell,
     return true;
 }
 
-static void walk_conv(struct walk *walk, const size_t *y_place)
+/* Whether a cell of the padded x stands for the output. */
+static bool stands_for_home(const struct layer_walk *walk, const size_t *cell)
 {
-    const struct layer_geometry *geometry = walk->geometry;
-    const size_t kernel[LAYER_AXES] = {geometry->axis[0].kernel, geometry->axis[1].kernel, geometry->axis[2].kernel};
-    for (walk->x_channel = 0; walk->x_channel < geometry->x.channels; walk->x_channel++) {
-        size_t tap[LAYER_AXES] = {0}, x_place[LAYER_AXES];
-        do {
-            const bool inside = locate_x(geometry, y_place, tap, x_place);
-            take(walk, x_place, inside, y_place, tap);
-        } while (next_place(tap, kernel));
+    for (unsigned i = 0; i < LAYER_AXES; i++) {
+        const struct layer_axis *axis = &walk->geometry->axis[i];
+        if (boundary_index(walk->geometry->boundary, (int64_t)cell[i] - axis->before, axis->x) != walk->home[i])
+            return false;
     }
+    return true;
 }
 
-static void walk_cell(struct walk *walk, const int64_t *cell)
+static void find_cell(const struct layer_walk *walk, size_t *cell)
 {
-    const struct layer_geometry *geometry = walk->geometry;
-    const size_t kernel[LAYER_AXES] = {geometry->axis[0].kernel, geometry->axis[1].kernel, geometry->axis[2].kernel};
-    for (walk->y_channel = 0; walk->y_channel < geometry->y.channels; walk->y_channel++) {
-        size_t tap[LAYER_AXES] = {0}, y_place[LAYER_AXES];
-        do
-            if (locate_y(geometry, cell, tap, y_place))
-                take(walk, NULL, true, y_place, tap);
-        while (next_place(tap, kernel));
-    }
-}
-
-/* The cells of the padded x that stand for the element at `x_place`: each a chain, then added up. */
-static void walk_cells(struct walk *walk, const size_t *x_place)
-{
-    const struct layer_geometry *geometry = walk->geometry;
-    size_t counts[LAYER_AXES], place[LAYER_AXES] = {0};
-    struct chain total = {0};
-    bool first = true;
     for (unsigned i = 0; i < LAYER_AXES; i++)
-        counts[i] = (geometry->axis[i].y - 1) * geometry->axis[i].stride +
-                    (geometry->axis[i].kernel - 1) * geometry->axis[i].dilation + 1;
-    do {
-        int64_t cell[LAYER_AXES];
-        bool here = true;
-        for (unsigned i = 0; i < LAYER_AXES && here; i++) {
-            cell[i] = (int64_t)place[i];
-            here = boundary_index(geometry->boundary, cell[i] - geometry->axis[i].before, geometry->axis[i].x) ==
-                   x_place[i];
-        }
-        if (!here)
-            continue;
-        walk->chain = (struct chain){0};
-        walk_cell(walk, cell);
-        if (first)
-            total = walk->chain;
-        else
-            total = (struct chain){total.real + walk->chain.real, total.imag + walk->chain.imag,
-                                   total.real32 + walk->chain.real32, total.imag32 + walk->chain.imag32};
-        first = false;
-    } while (next_place(place, counts));
-    walk->chain = total;
+        cell[i] = walk->first_cell[i] + walk->cell[i];
 }
 
-static void walk_weight(struct walk *walk, const size_t *tap)
+/* At a cell's first term. */
+static void enter_cell(struct layer_walk *walk)
+{
+    size_t cell[LAYER_AXES];
+    find_cell(walk, cell);
+    walk->here = !layer_reads_y(walk->geometry) || stands_for_home(walk, cell);
+    walk->chain = (struct layer_chain){0};
+}
+
+/* Each cell is a chain; they are added up, the first as it is. */
+static void leave_cell(struct layer_walk *walk)
+{
+    const struct layer_chain *chain = &walk->chain, *total = &walk->total;
+    if (walk->here && walk->any)
+        walk->total = (struct layer_chain){total->real + chain->real, total->imag + chain->imag,
+                                           total->real32 + chain->real32, total->imag32 + chain->imag32};
+    else if (walk->here)
+        walk->total = *chain;
+    walk->any = walk->any || walk->here;
+    walk->ended = !next_place(walk->cell, walk->cell_counts);
+    if (!walk->ended)
+        enter_cell(walk);
+}
+
+/* The term where the walk is, if there is one. */
+static bool meet(struct layer_walk *walk, struct convolve_term *term)
 {
     const struct layer_geometry *geometry = walk->geometry;
-    const size_t places[LAYER_AXES] = {geometry->axis[0].y, geometry->axis[1].y, geometry->axis[2].y};
-    for (walk->item = 0; walk->item < geometry->items; walk->item++) {
-        size_t y_place[LAYER_AXES] = {0}, x_place[LAYER_AXES];
-        do {
-            const bool inside = locate_x(geometry, y_place, tap, x_place);
-            take(walk, x_place, inside, y_place, tap);
-        } while (next_place(y_place, places));
+    size_t x_place[LAYER_AXES], y_place[LAYER_AXES], cell[LAYER_AXES];
+    struct spot spot = {.x_place = x_place, .y_place = walk->home, .tap = walk->inner, .inside = true};
+    switch (geometry->operation) {
+    case CONVOLVE_LAYER_CONV:
+        walk->x_channel = walk->middle;
+        spot.zero = !locate_x(geometry, spot.y_place, spot.tap, x_place, &spot.inside);
+        break;
+    case CONVOLVE_LAYER_TRANSPOSE:
+    case CONVOLVE_LAYER_BACKWARD_INPUT:
+        walk->y_channel = walk->middle;
+        spot.y_place = y_place;
+        find_cell(walk, cell);
+        if (!locate_y(geometry, cell, spot.tap, y_place))
+            return false;
+        break;
+    case CONVOLVE_LAYER_BACKWARD_WEIGHT:
+        walk->item = walk->middle;
+        spot.y_place = walk->inner;
+        spot.tap = walk->home;
+        spot.zero = !locate_x(geometry, spot.y_place, spot.tap, x_place, &spot.inside);
+        break;
     }
+    take(walk, term, &spot);
+    return true;
+}
+
+bool layer_walk_step(struct layer_walk *walk, struct convolve_term *term)
+{
+    bool met = false;
+    if (walk->here) {
+        met = meet(walk, term);
+        if (next_place(walk->inner, walk->inner_counts) || ++walk->middle < walk->middle_count)
+            return met;
+        walk->middle = 0;
+    }
+    leave_cell(walk);
+    return met;
 }
 
 /* ---- One output ------------------------------------------------------------------------------------------------------- */
 
 /* Splits the index of an output that is x or y into item, group, channel and place. */
-static void place_side(struct walk *walk, bool x, size_t index, size_t *place)
+static void place_side(struct layer_walk *walk, bool x, size_t index, size_t *place)
 {
     const struct layer_geometry *geometry = walk->geometry;
     const struct layer_side *side = x ? &geometry->x : &geometry->y;
@@ -285,7 +311,7 @@ static void place_side(struct walk *walk, bool x, size_t index, size_t *place)
         place[i] = index / side->axis_pitch[i] % (x ? geometry->axis[i].x : geometry->axis[i].y);
 }
 
-static void place_weight(struct walk *walk, size_t index, size_t *tap)
+static void place_weight(struct layer_walk *walk, size_t index, size_t *tap)
 {
     const struct layer_geometry *geometry = walk->geometry;
     const size_t y = index / geometry->w.y_pitch;
@@ -296,7 +322,7 @@ static void place_weight(struct walk *walk, size_t index, size_t *tap)
         tap[i] = index / geometry->w.axis_pitch[i] % geometry->axis[i].kernel;
 }
 
-static void add_bias(struct walk *walk, struct layer_value *found)
+static void add_bias(struct layer_walk *walk, struct layer_value *found)
 {
     const struct layer_geometry *geometry = walk->geometry;
     const size_t channel = layer_reads_y(geometry) ? walk->group * geometry->x.channels + walk->x_channel
@@ -311,58 +337,98 @@ static void add_bias(struct walk *walk, struct layer_value *found)
     found->bias = bias;
 }
 
-struct layer_value layer_define(const struct layer_geometry *geometry, const struct convolve_run *tensors, size_t index,
-                                layer_term_callback *each, void *context)
+void layer_walk_begin(struct layer_walk *walk, const struct layer_geometry *geometry,
+                      const struct convolve_run *tensors, size_t index)
 {
-    struct walk walk = {.geometry = geometry, .tensors = tensors, .each = each, .context = context};
-    struct layer_value found = {0};
-    size_t place[LAYER_AXES];
-    switch (geometry->operation) {
-    case CONVOLVE_LAYER_CONV:
-        place_side(&walk, false, index, place);
-        walk_conv(&walk, place);
-        break;
-    case CONVOLVE_LAYER_TRANSPOSE:
-    case CONVOLVE_LAYER_BACKWARD_INPUT:
-        place_side(&walk, true, index, place);
-        if (geometry->boundary == CONVOLVE_CONSTANT)
-            walk_cell(&walk, (int64_t[]){(int64_t)place[0] + geometry->axis[0].before,
-                                         (int64_t)place[1] + geometry->axis[1].before,
-                                         (int64_t)place[2] + geometry->axis[2].before});
-        else
-            walk_cells(&walk, place);
-        break;
-    case CONVOLVE_LAYER_BACKWARD_WEIGHT:
-        place_weight(&walk, index, place);
-        walk_weight(&walk, place);
-        break;
+    const bool reads_y = layer_reads_y(geometry), gradient = geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT;
+    *walk = (struct layer_walk){.geometry = geometry, .tensors = tensors};
+    if (gradient)
+        place_weight(walk, index, walk->home);
+    else
+        place_side(walk, reads_y, index, walk->home);
+    walk->middle_count = gradient ? geometry->items : reads_y ? geometry->y.channels : geometry->x.channels;
+    for (unsigned i = 0; i < LAYER_AXES; i++) {
+        const struct layer_axis *axis = &geometry->axis[i];
+        const bool folds = reads_y && geometry->boundary != CONVOLVE_CONSTANT;
+        walk->inner_counts[i] = gradient ? axis->y : axis->kernel;
+        walk->cell_counts[i] = folds ? (axis->y - 1) * axis->stride + (axis->kernel - 1) * axis->dilation + 1 : 1;
+        walk->first_cell[i] = folds ? 0 : (size_t)((int64_t)walk->home[i] + axis->before);
     }
+    enter_cell(walk);
+}
+
+struct layer_value layer_walk_value(struct layer_walk *walk)
+{
+    const struct layer_geometry *geometry = walk->geometry;
+    struct layer_value found = {0};
+    walk->chain = walk->total;
     /* The walk has left the summed channel behind; the output's own still stands. */
     if (geometry->bias)
-        add_bias(&walk, &found);
-    found.value = (struct convolve_scalar){.real = walk.chain.real, .imag = walk.chain.imag};
+        add_bias(walk, &found);
+    found.value = (struct convolve_scalar){.real = walk->chain.real, .imag = walk->chain.imag};
     if (geometry->dtype == CONVOLVE_FLOAT32 || geometry->dtype == CONVOLVE_COMPLEX64)
-        found.value = (struct convolve_scalar){.real = (double)walk.chain.real32, .imag = (double)walk.chain.imag32};
+        found.value = (struct convolve_scalar){.real = (double)walk->chain.real32, .imag = (double)walk->chain.imag32};
     if (geometry->dtype == CONVOLVE_INT64)
-        found.overflow = !exact_sum_fits(&walk.integer, &found.value.integer);
-    found.absolute = walk.absolute;
+        found.overflow = !exact_sum_fits(&walk->integer, &found.value.integer);
+    found.absolute = walk->absolute;
     return found;
 }
 
-bool convolve_layer_explain(const struct convolve_layer_spec *spec, const struct convolve_run *tensors, size_t index,
-                            layer_term_callback *each, void *context, struct convolve_scalar *value,
-                            struct convolve_scalar *bias, struct convolve_error *error)
+struct layer_value layer_define(const struct layer_geometry *geometry, const struct convolve_run *tensors, size_t index)
 {
-    struct layer_geometry geometry;
-    if (!layer_geometry_derive(&geometry, spec, error))
-        return false;
-    if (index >= geometry.output_count)
-        return convolve_fail(error, "invalid-value", "/index", "the output has %zu values: there is none at %zu",
-                             geometry.output_count, index);
-    const struct layer_value found = layer_define(&geometry, tensors, index, each, context);
-    *value = found.value;
-    *bias = found.bias;
-    return !found.overflow ||
-           convolve_fail(error, "integer-overflow", "",
-                         "the exact output does not fit int64: dtype float64 holds it approximately");
+    struct layer_walk walk;
+    layer_walk_begin(&walk, geometry, tensors, index);
+    while (!walk.ended)
+        layer_walk_step(&walk, NULL);
+    return layer_walk_value(&walk);
+}
+
+/* ---- How many there are ----------------------------------------------------------------------------------------------- */
+
+static uint64_t multiply(uint64_t a, uint64_t b)
+{
+    return __builtin_mul_overflow(a, b, &a) ? UINT64_MAX : a;
+}
+
+/* Of one axis of an operation that sums over y: the cells that stand for the output, and with how many pairs of a tap and a
+ * place of y those are met. Axes too long to look at count whole. */
+static void count_axis(const struct layer_walk *walk, unsigned i, uint64_t *cells, uint64_t *pairs)
+{
+    enum { LOOKED_AT = 1 << 16 };
+    const struct layer_axis *axis = &walk->geometry->axis[i];
+    const enum convolve_boundary boundary = walk->geometry->boundary;
+    uint64_t found = 0;
+    *cells = walk->cell_counts[i];
+    *pairs = boundary == CONVOLVE_CONSTANT ? axis->kernel : multiply(axis->kernel, axis->y);
+    if (*cells > 1 && *cells <= LOOKED_AT) {
+        for (size_t cell = 0; cell < walk->cell_counts[i]; cell++)
+            found += boundary_index(boundary, (int64_t)cell - axis->before, axis->x) == walk->home[i];
+        *cells = found;
+    }
+    if (multiply(axis->kernel, axis->y) > LOOKED_AT)
+        return;
+    *pairs = 0;
+    for (size_t tap = 0; tap < axis->kernel; tap++)
+        for (size_t y = 0; y < axis->y; y++) {
+            const int64_t place = (int64_t)(y * axis->stride + tap * axis->dilation) - axis->before;
+            *pairs += boundary_index(boundary, place, axis->x) == walk->home[i];
+        }
+}
+
+void layer_walk_counts(const struct layer_walk *walk, uint64_t *steps, uint64_t *terms)
+{
+    uint64_t all_cells = 1, all_pairs = 1, passed = 1;
+    *steps = *terms = walk->middle_count;
+    for (unsigned i = 0; i < LAYER_AXES; i++) {
+        uint64_t cells = 1, pairs = walk->inner_counts[i];
+        if (layer_reads_y(walk->geometry))
+            count_axis(walk, i, &cells, &pairs);
+        *steps = multiply(*steps, walk->inner_counts[i]);
+        all_cells = multiply(all_cells, cells);
+        all_pairs = multiply(all_pairs, pairs);
+        passed = multiply(passed, walk->cell_counts[i]);
+    }
+    *terms = multiply(*terms, all_pairs);
+    *steps = multiply(*steps, all_cells);
+    *steps = __builtin_add_overflow(*steps, passed, steps) ? UINT64_MAX : *steps;
 }

@@ -252,7 +252,7 @@ void layer_plain_tile(const struct convolve_plan *plan, const struct convolve_ru
     for (size_t i = first; i < all && i < first + state->plain_outputs; i++) {
         if (items && !again && !items[i / item_outputs].judged)
             continue;
-        const struct layer_value made = layer_define(&state->geometry, run, i, NULL, NULL);
+        const struct layer_value made = layer_define(&state->geometry, run, i);
         if (made.overflow)
             __atomic_store_n(&found->overflow, 1, __ATOMIC_RELAXED);
         if (!check || again || state->element == LAYER_U64)

@@ -216,7 +216,7 @@ bool layer_case_define(const struct layer_case *c, void *output)
     bool fits = true;
     assert_true(layer_geometry_derive(&geometry, &c->spec, NULL));
     for (size_t i = 0; i < c->output_count; i++) {
-        const struct layer_value made = layer_define(&geometry, &c->tensors, i, NULL, NULL);
+        const struct layer_value made = layer_define(&geometry, &c->tensors, i);
         fits &= !made.overflow;
         tensor_put(c->spec.dtype, output, i, made.value);
     }

@@ -105,7 +105,7 @@ static void check_case(const struct layer_case *c, const double *expected)
     const size_t parts = convolve_dtype_is_complex(c->spec.dtype) ? 2 : 1;
     layer_case_define(c, definition);
     for (size_t i = 0; i < c->output_count * parts; i++) {
-        const double absolute = layer_define(&geometry, &c->tensors, i / parts, NULL, NULL).absolute;
+        const double absolute = layer_define(&geometry, &c->tensors, i / parts).absolute;
         const double found = layer_number(c->spec.dtype, definition, i);
         const double allowed = c->spec.dtype == CONVOLVE_INT64 ? 0 : (single ? 1e-5 : 1e-12) * absolute;
         if (!(fabs(found - expected[i]) <= allowed))

@@ -214,18 +214,17 @@ static size_t element_at(const struct convolve_shape *shape, const size_t *index
 }
 
 /* Real numbers, all of them integers. Unbatched tensors have no index of an item. */
-static void check_term(void *context, const struct convolve_layer_term *term)
+static void check_term(struct told *told, const struct convolve_term *term)
 {
-    struct told *const told = context;
     const struct convolve_layer_spec *const spec = &told->c->spec;
     const struct convolve_run *const tensors = &told->c->tensors;
     const bool back = spec->operation == CONVOLVE_LAYER_BACKWARD_INPUT;
     const bool weights = spec->operation != CONVOLVE_LAYER_BACKWARD_WEIGHT, int64 = spec->dtype == CONVOLVE_INT64;
     const double input = int64 ? (double)term->input.integer : term->input.real;
-    const double weight = int64 ? (double)term->weight.integer : term->weight.real;
-    const size_t at = element_at(weights ? &spec->weight : &spec->grad_output, term->weight_index);
+    const double weight = int64 ? (double)term->kernel.integer : term->kernel.real;
+    const size_t at = element_at(weights ? &spec->weight : &spec->grad_output, term->kernel_index);
     const double there = layer_number(spec->dtype, weights ? tensors->kernel : tensors->grad_output, at);
-    double expected = 0;
+    double expected = spec->padding_mode == CONVOLVE_CONSTANT ? 0 : input;
     if (term->inside)
         expected = layer_number(spec->dtype, back ? tensors->grad_output : tensors->input,
                                 element_at(back ? &spec->grad_output : &spec->input, term->input_index));
@@ -233,6 +232,29 @@ static void check_term(void *context, const struct convolve_layer_term *term)
         fail_msg("%s: a term of %g and %g, but the tensors have %g and %g", told->c->name, input, weight, expected,
                  there);
     told->sum += input * weight;
+}
+
+/* Every step, and no more of them than was said. False where there is no such output. */
+static bool explain(struct told *told, size_t index, struct convolve_explained *found, struct convolve_error *error)
+{
+    struct convolve_explanation *const explanation = tensor_memory(convolve_explanation_bytes());
+    struct convolve_explain_cost cost;
+    const struct layer_case *const c = told->c;
+    const bool begun = convolve_explain_layer_begin(explanation, &cost, &c->spec, &c->tensors, index, error);
+    uint64_t steps = 0, terms = 0;
+    for (; begun && !convolve_explain_ended(explanation); steps++) {
+        struct convolve_term term;
+        if (!convolve_explain_step(explanation, &term))
+            continue;
+        check_term(told, &term);
+        terms++;
+    }
+    if (begun && (steps > cost.steps || terms > cost.terms))
+        fail_msg("%s: %llu steps and %llu terms, announced were %llu and %llu", c->name, (unsigned long long)steps,
+                 (unsigned long long)terms, (unsigned long long)cost.steps, (unsigned long long)cost.terms);
+    const bool concluded = begun && convolve_explain_conclude(explanation, found, error);
+    free(explanation);
+    return concluded;
 }
 
 /* Each term is what the tensors have where it says, and all of them with the bias are what the plan makes. */
@@ -244,7 +266,7 @@ static void explain_tells_the_terms_of_outputs(void **state)
         struct layer_case c;
         struct convolve_outcome outcome;
         struct convolve_error error = {0};
-        struct convolve_scalar value, bias;
+        struct convolve_explained explained;
         do
             make_random(&c, LAYER_VALUES_INTEGERS, 100000);
         while (convolve_dtype_is_complex(c.spec.dtype) && (layer_case_release(&c), true));
@@ -253,15 +275,15 @@ static void explain_tells_the_terms_of_outputs(void **state)
         for (unsigned sample = 0; sample < 5; sample++) {
             struct told told = {.c = &c};
             const size_t index = layer_random_below(c.output_count);
-            assert_true(convolve_layer_explain(&c.spec, &c.tensors, index, check_term, &told, &value, &bias, &error));
+            assert_true(explain(&told, index, &explained, &error));
             const bool int64 = c.spec.dtype == CONVOLVE_INT64;
             const double found = layer_number(c.spec.dtype, output, index);
-            const double more = int64 ? (double)bias.integer : bias.real;
-            if (found != told.sum + more || found != (int64 ? (double)value.integer : value.real))
+            const double more = int64 ? (double)explained.bias.integer : explained.bias.real;
+            if (found != told.sum + more || found != (int64 ? (double)explained.value.integer : explained.value.real))
                 fail_msg("%s: output %zu is %g, its terms sum to %g, the bias is %g", c.name, index, found, told.sum,
                          more);
         }
-        assert_false(convolve_layer_explain(&c.spec, &c.tensors, c.output_count, NULL, NULL, &value, &bias, &error));
+        assert_false(explain(&(struct told){.c = &c}, c.output_count, &explained, &error));
         assert_string_equal(error.pointer, "/index");
         free(output);
         layer_case_release(&c);
