@@ -16,6 +16,7 @@ enum endpoint_flags {
     ENDPOINT_OPEN = 2, /* no API key, no connection limit: health and metrics */
     ENDPOINT_PAGE = 4, /* no API key: the playground's own files */
     ENDPOINT_JSON = 8, /* answers with JSON alone, so that an Accept without it is refused */
+    ENDPOINT_NPY = 16, /* or with a .npy file where that is asked for */
 };
 
 enum endpoint_answer {

@@ -79,20 +79,20 @@ static bool check_target(struct exchange *exchange, const struct config *config,
 
 static bool check_media(struct request *request, unsigned flags, struct convolve_error *error)
 {
-    const bool is_compute = (flags & ENDPOINT_COMPUTE) != 0;
+    const bool is_compute = (flags & ENDPOINT_COMPUTE) != 0, gives_npy = (flags & ENDPOINT_NPY) != 0;
     bool npy = false;
     if ((flags & ENDPOINT_JSON) != 0 && !media_accepts(request, "application/json")) {
-        npy = is_compute && media_accepts(request, "application/x-npy");
+        npy = gives_npy && media_accepts(request, "application/x-npy");
         if (!npy)
             return convolve_fail(error, "not-acceptable", "",
                                  "Accept admits nothing that this path answers with: application/json%s",
-                                 is_compute ? ", application/x-npy" : "");
+                                 gives_npy ? ", application/x-npy" : "");
     }
     if (!is_compute)
         return true;
     if (!media_read_body(request, &request->media, error))
         return false;
-    request->media.npy_answer = npy || media_prefers(request, "application/x-npy", "application/json");
+    request->media.npy_answer = npy || (gives_npy && media_prefers(request, "application/x-npy", "application/json"));
     return true;
 }
 

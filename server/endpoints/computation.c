@@ -172,6 +172,10 @@ static bool make_plan(struct request *request, struct convolve_error *error)
         return false;
     if (state->options.plan)
         return state->operation->predict(request, &state->error_bound, error);
+    if (state->operation->steps) {
+        state->operation->steps->begin(request);
+        return true;
+    }
     if (!state->plan && !convolve_draft_plan(&state->made, state->draft, state->run.kernel, error))
         return false;
     if (!state->plan)
@@ -223,7 +227,7 @@ static void begin_job(struct request *request, struct job *job)
     const bool is_kept = state->plan != NULL; /* then there is nothing to make */
     state->failed = state->failed || !make_plan(request, &request->error);
     state->began_ns = is_kept ? job->started_ns : clock_now_ns();
-    if (state->failed || state->options.plan)
+    if (state->failed || state->options.plan || state->operation->steps)
         return;
     job->stage_count = 1 + convolve_plan_stage_count(state->plan);
     job->tile_scratch_bytes = convolve_plan_tile_scratch_bytes(state->plan);
@@ -234,15 +238,29 @@ static size_t job_tile_count(struct job *job, unsigned stage)
     struct request *request = request_of(job);
     const struct computation *state = request->state;
 
-    if (stage > 0)
+    if (stage == 0)
+        begin_job(request, job);
+    else if (!state->operation->steps)
         return convolve_plan_tile_count(state->plan, stage - 1);
-    begin_job(request, job);
+    /* Each step is a stage of one tile, and makes room for another. */
+    if (state->operation->steps && !state->failed && !state->options.plan && !state->is_over) {
+        job->stage_count = stage + 2;
+        return stage > 0;
+    }
     return 0;
 }
 
 static void job_run_tile(struct job *job, unsigned stage, size_t tile, void *tile_scratch)
 {
-    const struct computation *state = request_of(job)->state;
+    struct request *request = request_of(job);
+    struct computation *state = request->state;
+    bool more = false;
+
+    if (state->operation->steps) {
+        state->failed = !state->operation->steps->run(request, &more, &request->error);
+        state->is_over = !more;
+        return;
+    }
     convolve_plan_run_tile(state->plan, &state->run, stage - 1, tile, tile_scratch);
 }
 
@@ -315,14 +333,21 @@ static void free_inputs(struct request *request, struct convolve_run *run)
     run->scratch = NULL;
 }
 
+static void note_times(struct request *request)
+{
+    const struct computation *state = request->state;
+
+    request->queue_ns = request->job.started_ns - request->job.submitted_ns;
+    request->compute_ns = request->job.ended_ns - state->began_ns;
+    metrics_add_work(state->cost.multiply_adds);
+}
+
 static bool finish(struct request *request, struct convolve_outcome *outcome, struct convolve_error *error)
 {
     struct computation *state = request->state;
     const struct options *options = &state->options;
 
-    request->queue_ns = request->job.started_ns - request->job.submitted_ns;
-    request->compute_ns = request->job.ended_ns - state->began_ns;
-    metrics_add_work(state->cost.multiply_adds);
+    note_times(request);
     if (!convolve_plan_finish(state->plan, &state->run, outcome, error))
         return false;
     if (outcome->nonfinite && !state->output->holds_nonfinite && options->format != ANSWER_BASE64 &&
@@ -337,13 +362,18 @@ static bool finish(struct request *request, struct convolve_outcome *outcome, st
 
 bool computation_complete(struct request *request, struct response *response, struct convolve_error *error)
 {
-    const struct computation *state = request->state;
+    struct computation *state = request->state;
     struct convolve_outcome outcome;
 
     if (state->failed)
         return false; /* request->error is the answer */
     if (state->options.plan)
         return answer_write_plan(request, response, &state->cost, state->error_bound, error);
+    if (state->operation->steps) {
+        note_times(request);
+        free_inputs(request, &state->run);
+        return state->operation->steps->answer(request, response, error);
+    }
     if (!finish(request, &outcome, error))
         return false;
     struct answer answer = {

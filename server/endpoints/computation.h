@@ -36,6 +36,16 @@ struct computation_output {
                   struct convolve_error *error);
 };
 
+/* A computation that is no plan's: steps, one after another, of some tenths of a millisecond each, so that the deadline and the
+ * caller are looked at between them. */
+struct computation_steps {
+    /* The cost is admitted and the inputs are made; may raise request->job.work. */
+    void (*begin)(struct request *request);
+    /* One step. Without `*more` it was the last. */
+    bool (*run)(struct request *request, bool *more, struct convolve_error *error);
+    bool (*answer)(struct request *request, struct response *response, struct convolve_error *error);
+};
+
 /* What one path differs in. Each but `describe` fails with the error filled. */
 struct computation_operation {
     size_t state_bytes;
@@ -52,6 +62,7 @@ struct computation_operation {
     bool (*predict)(struct request *request, double *error_bound, struct convolve_error *error);
     /* Adds `flipped` and notes. May be NULL. */
     void (*describe)(const struct request *request, struct answer *answer);
+    const struct computation_steps *steps; /* in place of the draft's plan; or NULL */
 };
 
 struct computation {
@@ -66,6 +77,7 @@ struct computation {
     const struct convolve_plan *plan; /* the one that is run: that one, or one that this thread keeps */
     struct convolve_run run; /* its tensors are blocks of the arena; NULL where a plan came with shapes alone */
     bool is_read, failed; /* is_read: so far that the cost is known; failed: request->error is the answer */
+    bool is_over; /* the last of the operation's steps is done */
     double error_bound; /* of a plan that was asked for */
     uint64_t began_ns; /* when the plan was made and computing began */
 };

@@ -110,7 +110,7 @@ static void describe(const struct request *request, struct answer *answer)
 
 #define CONVOLVE_OPERATION(reader)                                                                                     \
     {                                                                                                                  \
-        sizeof(struct convolve_state), &convolve_schema, reader, derive, make_inputs, spec_of, predict, describe       \
+        sizeof(struct convolve_state), &convolve_schema, reader, derive, make_inputs, spec_of, predict, describe, NULL \
     }
 static const struct computation_operation convolve = CONVOLVE_OPERATION(read_convolve);
 static const struct computation_operation correlate = CONVOLVE_OPERATION(read_correlate);

@@ -176,7 +176,8 @@ static void examples_work(void **state)
 {
     (void)state;
     static const char *const paths[] = {"/v1/convolve",       "/v1/correlate",           "/v1/conv",
-                                        "/v1/conv_transpose", "/v1/conv_backward_input", "/v1/conv_backward_weight"};
+                                        "/v1/conv_transpose", "/v1/conv_backward_input", "/v1/conv_backward_weight",
+                                        "/v1/explain"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         struct answer answer = http_call(daemon_child, &(struct call){.method = "POST", .path = paths[i], .body = ""});
         check_problem_in(paths[i], &answer, 400, "malformed-json", NULL, 0, "the text is empty");

@@ -31,7 +31,7 @@ struct work {
     const char *body; /* with one %s where a member may be put */
 };
 
-enum { WORKS = 9 };
+enum { WORKS = 10 };
 
 /* A tenth of a second of work or more where `share` is 1; the tensors have that share of as many elements. */
 static struct work work_of(int kind, double share)
@@ -74,6 +74,11 @@ static struct work work_of(int kind, double share)
         return (struct work){"conv_backward_input", "/v1/conv_backward_input",
                              textf("{%%s\"grad_output\":%s,\"weight\":%s,\"input_shape\":[16,%zu,%zu],\"padding\":3}",
                                    image, filters, small, small)};
+    case 8:
+        return (struct work){
+            "explain", "/v1/explain",
+            textf("{%%s\"op\":\"correlate\",\"index\":[0,0],\"input\":[[1]],\"boundary\":\"wrap\",\"kernel\":%s}",
+                  plane)};
     default:
         return (struct work){
             "conv_backward_weight", "/v1/conv_backward_weight",
