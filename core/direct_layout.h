@@ -56,7 +56,7 @@ struct direct_layout {
     size_t slots, slot_cells, row_elements, turn_offset;
     bool slot_each_tap;
     size_t table_rows; /* rows of one unit in one pass */
-    bool strips, streams, looks_beside; /* whether units can be made as strips, and how */
+    bool strips, streams, large, looks_beside; /* whether units can be made as strips, and how */
     size_t strip_copies; /* cells beyond both ends of a row */
     size_t edge_cells, edge_table_rows; /* outputs at either end of a row that can be made as columns; 0: none */
 

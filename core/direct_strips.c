@@ -16,7 +16,6 @@ void direct_find_strips(struct direct_layout *layout)
 {
     /* About what L2 caches hold, and half of it: then input and output do not fit together. */
     enum { ROW_TAPS_MAX = 11, LARGE_BYTES_MIN = 2 << 20, STREAM_BYTES_MIN = 1 << 20 };
-    const size_t granule = CONVOLVE_ALIGNMENT / layout->element_bytes;
     const size_t after = most(layout->cells_out + layout->taps - 1, layout->cells_in + layout->before) -
                          layout->cells_in - layout->before;
     layout->strips = layout->mode == DIRECT_IN_PLACE && layout->element != DIRECT_U64 && layout->cell == 1 &&
@@ -28,11 +27,9 @@ void direct_find_strips(struct direct_layout *layout)
                      layout->before < layout->taps && after < layout->taps;
     layout->strip_copies = layout->before + after;
     const size_t plane_elements = layout->loop_count * layout->cells_out; /* one row of each group that shares */
-    const bool large = layout->shared_output >= LARGE_BYTES_MIN / layout->element_bytes / plane_elements;
+    layout->large = layout->shared_output >= LARGE_BYTES_MIN / layout->element_bytes / plane_elements;
     layout->streams = layout->shared_output >= STREAM_BYTES_MIN / layout->element_bytes / plane_elements;
-    /* Few taps wait for memory, which strips keep busy only where they can stream. */
-    layout->strips = layout->strips && layout->cells_out * layout->element_bytes >= ROW_BYTES_MIN &&
-                     (layout->row_taps > 3 || !large || layout->cells_out % granule == 0);
+    layout->strips = layout->strips && layout->cells_out * layout->element_bytes >= ROW_BYTES_MIN;
     /* Each row of the input is some unit's own, and its own cells are all of it. */
     layout->looks_beside = layout->strips && layout->input_groups == 1 && layout->kernel_groups == 1 &&
                            layout->cells_out + layout->taps - 1 >= layout->cells_in + layout->before;
@@ -125,13 +122,14 @@ static bool streams(const struct direct_unit *u)
            u->output_row_pitch * bytes % CONVOLVE_ALIGNMENT == 0;
 }
 
-/* Bands where memory is what few taps wait for: they store to fewer places at a time. Where rows are as far apart as the lines that
- * share a place in the first cache, strips find nothing in it of what the strip before them has read. */
+/* Bands where memory is what few taps wait for: they read and store in fewer places at a time. Where rows are as far apart as the
+ * lines that share a place in the first cache, strips find nothing in it of what the strip before them has read; where rows cannot
+ * be stored past the caches, strips have each line of the output fetched from memory by itself. */
 static bool bands(const struct direct_unit *u)
 {
     enum { CACHE_WAY_BYTES = 4096 };
     const size_t pitch = u->output_row_pitch * u->layout->element_bytes;
-    return streams(u) && pitch % CACHE_WAY_BYTES == 0;
+    return streams(u) ? pitch % CACHE_WAY_BYTES == 0 : u->layout->large;
 }
 
 bool direct_make_strips(struct direct_unit *u, struct simd_facts *facts)

@@ -58,6 +58,8 @@ static const struct {
     {"strips with a last part", {.input = SHAPE(61, 331), .kernel = SHAPE(11, 9), .boundary = CONVOLVE_WRAP}, 3000},
     {"strips, streamed", {F32, .input = SHAPE(600, 1024), .kernel = SHAPE(3, 3), SAME, FILLED}, 3000},
     {"bands", {F32, .input = SHAPE(515, 1024), .kernel = SHAPE(3, 3), FILLED}, 3000},
+    {"bands, rows across lines", {F32, .input = SHAPE(549, 1001), .kernel = SHAPE(3, 3), SAME, FILLED}, 3000},
+    {"strips, planes across lines", {.input = SHAPE(31, 95, 101), .kernel = SHAPE(3, 3, 3), SAME, FILLED}, 3000},
     {"strips in segments", {.input = SHAPE(35, 9000), .kernel = SHAPE(9, 9), .boundary = CONVOLVE_SYMMETRIC}, 3000},
     {"strips with one end padded",
      {F32, .input = SHAPE(33, 377), .kernel = SHAPE(3, 3), .padding = {.given = true, .scalar = true, .before = {2}}},
