@@ -412,6 +412,40 @@ void layer_copy_input(const struct layer_unit *unit, size_t channel, size_t chan
                                                                                   y);
 }
 
+void layer_copy_ahead(struct layer_unit *unit, size_t channel)
+{
+    const struct layer_state *state = unit->state;
+    const struct layer_cut *const y = &state->cut[1];
+    const struct layer_phase *const phase = &unit->phase[1];
+    size_t first = unit->first[1];
+    unit->ahead = unit->copy;
+    unit->ahead_pitch = unit->ahead_lines = 0;
+    if (!state->outer || state->in_place || state->parts > 1 || state->cut[0].source > 1 || state->cut[2].units > 1 ||
+        state->source.axis_pitch[2] != 1)
+        return;
+    if (channel >= state->channels) {
+        channel = 0;
+        first += y->unit;
+    }
+    if (first >= phase->places)
+        return;
+    const int64_t reach = (int64_t)(phase->taps - 1) * y->delta, source = (int64_t)y->source;
+    const int64_t low = (int64_t)(first * y->step) + phase->first + (reach < 0 ? reach : 0);
+    const size_t last = layer_least(y->unit, phase->places - first) - 1;
+    int64_t end = (int64_t)((first + last) * y->step) + phase->first + (reach > 0 ? reach : 0) + 1;
+    const int64_t from = low < 0 ? 0 : low;
+    end = end < source ? end : source;
+    if (from >= end)
+        return;
+    unit->ahead = (const unsigned char *)layer_source(state, unit->run) +
+                  (unit->item * state->source.item_pitch +
+                   (unit->group * state->channels + channel) * state->source.channel_pitch +
+                   (size_t)from * state->source.axis_pitch[1]) *
+                      state->element_bytes;
+    unit->ahead_pitch = state->source.channel_pitch * state->element_bytes;
+    unit->ahead_lines = layer_divide_up((size_t)(end - from) * state->source.axis_pitch[1] * state->element_bytes, 64);
+}
+
 void layer_copy_look(const struct layer_unit *unit, size_t channels, struct layer_facts *facts)
 {
     const struct layer_state *state = unit->state;

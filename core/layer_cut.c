@@ -12,7 +12,8 @@ enum {
     ROWS_PLACES = 4096, /* where filters' blocks make the rows */
     COPY_ELEMENTS = 3 << 15, /* real numbers of a unit's copied input */
     WHOLE_COPY = 1 << 15, /* the same where cells are copied as they lie: */
-    WHOLE_CHANNELS = 21, /* of some channels at a time, so many, if possible */
+    WHOLE_CHANNELS = 22, /* of some channels at a time, at most so many */
+    ALL_PLACES = 1024, /* at most, where lanes are output channels and a copy has room for all channels */
     TILE_WORK = 1 << 23, /* multiply-adds; a unit may have four times as many before its rows are cut */
     PLAIN_WORK = 1 << 18,
 };
@@ -202,20 +203,34 @@ static bool copies_whole(const struct layer_state *state, unsigned axis)
     return state->outer && cut->step == 2 && cut->delta == 1 && cut->taps > 1;
 }
 
+/* Whether one unit copies all channels of all places, so that no other one needs their weights. */
+static bool copies_all(struct layer_state *state)
+{
+    struct layer_cut *const cut = state->cut;
+    size_t elements;
+    return state->outer && !cut[1].whole && !cut[2].whole && cut[0].places == 1 &&
+           cut[2].places <= ALL_PLACES / cut[1].places && derive_slots(&cut[0], 1, true) &&
+           derive_slots(&cut[1], cut[1].places, false) && derive_slots(&cut[2], cut[2].places, false) &&
+           count_copy(state) && !__builtin_mul_overflow(state->copy_channel, state->channels, &elements) &&
+           elements <= COPY_ELEMENTS;
+}
+
 /* Shrinks the unit until some channels of its copy fit the cache, or it is as small as makes sense. */
 static bool choose_unit(struct layer_state *state)
 {
     struct layer_cut *const y = &state->cut[1], *const x = &state->cut[2];
     const size_t fit_work = 4 * (size_t)TILE_WORK / place_work(state);
     const bool few = state->outer && x->places <= LAYER_OUTER_PLACES / y->places;
+    y->whole = copies_whole(state, 1);
+    x->whole = copies_whole(state, 2);
     const size_t most = state->by_rows                 ? ROWS_PLACES
                         : few                          ? LAYER_OUTER_PLACES
+                        : copies_all(state)            ? ALL_PLACES
                         : fit_work < UNIT_PLACES_LEAST ? UNIT_PLACES_LEAST
                                                        : layer_least(fit_work, UNIT_PLACES);
     const size_t units = layer_divide_up(x->places, most);
     size_t wide = layer_divide_up(x->places, units), high = layer_least(y->places, layer_divide_up(most, wide));
-    y->whole = copies_whole(state, 1);
-    x->whole = copies_whole(state, 2);
+    high = layer_divide_up(y->places, layer_divide_up(y->places, high)); /* all about as high */
     const bool turns = x->whole && !few;
     const size_t wanted = layer_least(state->channels, turns ? WHOLE_CHANNELS : 256);
     const size_t elements_most = turns ? WHOLE_COPY : COPY_ELEMENTS;
@@ -240,6 +255,9 @@ static bool choose_unit(struct layer_state *state)
         state->cut[i].units = layer_divide_up(state->cut[i].places, state->cut[i].unit);
     const size_t fit = elements_most / state->copy_channel;
     state->unit_channels = fit < 1 ? 1 : layer_least(fit, state->channels);
+    if (turns)
+        state->unit_channels =
+            layer_divide_up(state->channels, layer_divide_up(state->channels, layer_least(fit < 1 ? 1 : fit, wanted)));
     if (state->by_rows && state->unit_channels < state->channels) {
         state->by_rows = false;
         return choose_unit(state);

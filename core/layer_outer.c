@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-    WEIGHT_BYTES = 24 << 10, /* of the first-level cache, for the weights of some channels */
+    WEIGHT_BYTES = 26 << 10, /* of the first-level cache, for the weights of some channels */
     LANE_BYTES = 128, /* of the lanes of a block */
     CHAIN_LEAST = 256, /* terms of a sum */
 };
@@ -52,7 +52,7 @@ static unsigned char *block_sums(const struct layer_unit *unit, size_t row)
            (row - unit->row) * unit->count[1] * unit->count[2] * unit->state->element_bytes;
 }
 
-/* Channels whose weights are taken at a time. */
+/* Channels whose weights are taken at a time, at most. */
 static size_t channels_at_once(const struct layer_state *state, size_t taps)
 {
     const size_t fit = WEIGHT_BYTES / LANE_BYTES / (taps ? taps : 1);
@@ -64,7 +64,11 @@ void layer_outer_make(const struct layer_unit *unit, const void *packed, size_t 
     const struct layer_state *state = unit->state;
     const size_t bytes = state->element_bytes, taps = unit->tap_count, line = 64 / bytes;
     const bool dense = unit->row_pitch == unit->count[2];
-    const size_t most = channels_at_once(state, taps), blocks = (state->rows - 1) / state->block_rows + 1;
+    const size_t blocks = (state->rows - 1) / state->block_rows + 1;
+    const size_t turns = layer_divide_up(channels, channels_at_once(state, taps));
+    const size_t most = layer_divide_up(channels, turns),
+                 calls = layer_divide_up(unit->rows, state->block_rows) * turns;
+    size_t call = 0;
     for (size_t row = unit->row; row < unit->row + unit->rows; row += state->block_rows) {
         const size_t lines = block_lines(state, row), rows = layer_least(lines * line, state->rows - row);
         const unsigned char *const weights =
@@ -76,8 +80,8 @@ void layer_outer_make(const struct layer_unit *unit, const void *packed, size_t 
         struct layer_facts *const known =
             &layer_scratch_parts(state, unit->run->scratch).weight[unit->group * blocks + row / state->block_rows];
         struct layer_facts facts = channel ? *known : (struct layer_facts){0};
-        for (size_t c = 0; c < channels; c += most) {
-            const size_t taken = layer_least(most, channels - c);
+        for (size_t c = 0; c < channels; c += most, call++) {
+            const size_t taken = layer_least(most, channels - c), nearer = unit->ahead_lines * call / calls;
             const unsigned char *factors = weights + (channel + c) * taps * lines * 64;
             if (state->packs_late) {
                 layer_pack_steps(unit->plan, unit->run, scratch, unit->group, row, (channel + c) * taps, taken * taps,
@@ -99,6 +103,9 @@ void layer_outer_make(const struct layer_unit *unit, const void *packed, size_t 
                 .row_pitch = unit->row_pitch,
                 .count = dense ? unit->count[1] * unit->count[2] : unit->count[2],
                 .skip = state->cut[2].whole ? state->cut[2].step - 1 : 0,
+                .ahead = (const unsigned char *)unit->ahead + 64 * nearer,
+                .ahead_pitch = unit->ahead_pitch,
+                .ahead_lines = unit->ahead_lines * (call + 1) / calls - nearer,
             };
             (state->element == LAYER_F32 ? unit->plan->routines->outer_f32 : unit->plan->routines->outer_f64)(&outer);
         }

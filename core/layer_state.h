@@ -312,6 +312,8 @@ struct layer_unit {
     size_t tap_count, row_pitch, channel_pitch, made_pitch; /* of the copy, but for the last; real numbers */
     bool flat; /* all rows of places as one */
     bool straight; /* panels write to the target */
+    const void *ahead; /* of the source, what will be copied next: so many lines of 64 bytes of each channel */
+    size_t ahead_pitch, ahead_lines; /* the pitch in bytes */
 };
 void layer_run_unit(const struct convolve_plan *plan, const struct convolve_run *run, size_t unit, void *tile_scratch);
 /* Where the first row of places of a row (counted in the group) is made, and bytes from there to the next. */
@@ -320,6 +322,8 @@ unsigned char *layer_made_row(const struct layer_unit *unit, size_t row, size_t 
 unsigned char *layer_target_row(const struct layer_unit *unit, size_t row, size_t y);
 /* Fills unit->space with `channels` channels from `channel` on. */
 void layer_copy_input(const struct layer_unit *unit, size_t channel, size_t channels);
+/* Fills what is ahead: from `channel` on, or, after the last one, for the unit below. */
+void layer_copy_ahead(struct layer_unit *unit, size_t channel);
 /* `count` places of a row of the source, which begins at `base`: from `start` on, `step` apart, with what stands outside. */
 void layer_copy_row(const struct layer_state *state, void *out, const void *base, int64_t start, size_t step,
                     size_t count);

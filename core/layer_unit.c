@@ -267,6 +267,7 @@ static bool make_unit(struct layer_unit *unit, struct layer_facts *facts, void *
             layer_copy_input(unit, channel, channels);
         if (facts && unit->row == 0)
             layer_copy_look(unit, channels, facts);
+        layer_copy_ahead(unit, channel + channels);
         if (state->outer)
             layer_outer_make(unit, packed_weights(unit), channel, channels, scratch);
         else if (state->by_rows)

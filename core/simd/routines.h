@@ -104,6 +104,10 @@ struct simd_outer {
     bool accumulate;
     void *output;
     size_t rows, row_pitch, count, skip; /* skip: 0 or 1 */
+    /* Lines of 64 bytes that are brought into the second-level cache meanwhile: of as many rows as there are channels,
+     * `ahead_pitch` bytes apart, the first ones, as far as there are blocks of places. */
+    const void *ahead;
+    size_t ahead_pitch, ahead_lines;
 };
 
 /* Sums whose lanes have nothing in common, as the channels of a depthwise layer's weight gradient. Lane l of tap t:

@@ -7,7 +7,7 @@
 
 /* A scan takes values in strips. As long as all were integers a strip looks for fractions too; a strip with values that are
  * not finite, which is rare, is gone through value by value. */
-enum { STRIP = 512 };
+enum { STRIP = 2048 };
 
 #define DEFINE_SCAN(type, suffix, uint, ubits, infinity)                                                               \
     VEC_INLINE uint top_##suffix(vec_##ubits a)                                                                        \

@@ -97,6 +97,9 @@ CHECK_PANEL(uint64_t, u64)
             outer.input = input;                                                                                       \
             outer.weights = values;                                                                                    \
             outer.bias = check_random() % 2 ? bias : NULL;                                                             \
+            outer.ahead = input;                                                                                       \
+            outer.ahead_pitch = check_random() % 1000;                                                                 \
+            outer.ahead_lines = check_random() % 10;                                                                   \
             static type expected[LINES_MAX * WIDTH * ROWS_MAX * COUNT_MAX + PANEL_GUARD],                              \
                 found[sizeof expected / sizeof(type)];                                                                 \
             const size_t shift = 1 + check_random() % 9;                                                               \
