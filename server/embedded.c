@@ -12,3 +12,4 @@
             ".previous\n")
 
 EMBED("index_html", "web/index.html");
+EMBED("openapi_json", "web/openapi.json");

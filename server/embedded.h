@@ -7,5 +7,7 @@
 
 extern const char embedded_index_html[]; /* web/index.html; no NUL at the end */
 extern const size_t embedded_index_html_bytes;
+extern const char embedded_openapi_json[]; /* web/openapi.json; likewise */
+extern const size_t embedded_openapi_json_bytes;
 
 #endif

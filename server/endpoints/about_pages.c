@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages for people: GET / and GET /problems/{slug}. Complete in themselves: no page asks for anything from elsewhere, and the
+/* GET /openapi.json, and pages for people: GET / and GET /problems/{slug}. Complete in themselves: no page asks for anything from elsewhere, and the
  * policy sent with it would not let it. */
 #include "server/endpoints/about.h"
 
@@ -47,6 +47,14 @@ static enum endpoint_answer answer_root(struct request *request, struct response
     if (!text_answer(&text, request, response, html, error))
         return ENDPOINT_FAILED;
     response_header(response, "Content-Security-Policy", policy);
+    return ENDPOINT_ANSWERED;
+}
+
+static enum endpoint_answer answer_openapi(struct request *request, struct response *response,
+                                           struct convolve_error *error)
+{
+    (void)request, (void)error;
+    response_text(response, 200, "application/json", embedded_openapi_json, embedded_openapi_json_bytes);
     return ENDPOINT_ANSWERED;
 }
 
@@ -116,5 +124,6 @@ static enum endpoint_answer answer_problem(struct request *request, struct respo
     return ENDPOINT_ANSWERED;
 }
 
+const struct endpoint endpoint_openapi = {.answer = answer_openapi};
 const struct endpoint endpoint_root = {.answer = answer_root};
 const struct endpoint endpoint_problem = {.answer = answer_problem};
