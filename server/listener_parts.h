@@ -158,7 +158,7 @@ bool watch_connection(struct listener *listener, const struct connection *connec
 bool doors_open(struct listener *listener, char *error, size_t error_bytes);
 void door_close(struct door *door);
 
-/* ---- One request and its answer: listener_request.c, _admit.c, _body.c, _send.c, _stream.c ----------------------- */
+/* ---- One request and its answer: listener_request.c, _admit.c, _body.c, _line.c, _send.c, _stream.c ------------- */
 
 struct stream;
 
@@ -181,6 +181,8 @@ struct exchange {
     bool answered, submitted, refused;
     bool completed; /* the job has ended and the response is made; else request.error is the answer */
     bool options;
+    bool has_turn; /* this and `behind`: listener_line.c, on the connection's thread */
+    struct exchange *behind;
 };
 
 struct exchange *exchange_create(struct connection *connection, const char *target);
@@ -204,6 +206,12 @@ bool exchange_send_problem(struct exchange *exchange);
 
 struct MHD_Response *stream_open(struct exchange *exchange); /* NULL: no memory */
 void stream_close(struct stream *stream); /* when nobody holds the exchange any more; NULL is fine */
+
+/* Large ones of one thread take turns (listener_line.c): after a large piece of a body was read, which may suspend; before a piece
+ * of an answer is made (true: suspended until it is asked again); at the end of each request. */
+void line_after_piece(struct exchange *exchange);
+bool line_before_piece(struct exchange *exchange);
+void line_leave(struct exchange *exchange);
 
 /* Suspends, and lets a thread of the pool resume it. */
 void exchange_suspend(struct exchange *exchange);

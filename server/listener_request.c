@@ -148,6 +148,7 @@ static void request_ends(void *context, struct MHD_Connection *library, void **s
         return;
     struct connection *connection = exchange->connection;
     struct request *request = &exchange->request;
+    line_leave(exchange);
     pthread_mutex_lock(&connection->lock);
     request->status = status_of(exchange, reason, connection, info != NULL ? info->http_status : 0);
     connection->phase = PHASE_WAITING;
@@ -429,6 +430,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *library, con
         const enum MHD_Result result = body_piece(exchange, bytes, given);
         if (given >= LARGE_PIECE_BYTES)
             turns_give_way();
+        if (result == MHD_YES && (given >= LARGE_PIECE_BYTES || exchange->has_turn))
+            line_after_piece(exchange);
         return result;
     }
     if (exchange->answered)
