@@ -7,7 +7,6 @@
 #define SUFFIX  f32
 #define UINT    uint32_t
 #define UBITS   u32
-#define TOP     UINT32_C(0x7f800000)
 #define STRIPS  ROUTINE(strips_f32)
 #define SCAN    ROUTINE(scan_f32)
 #include "core/simd/strips.inc"

@@ -7,7 +7,6 @@
 #define SUFFIX  f64
 #define UINT    uint64_t
 #define UBITS   u64
-#define TOP     UINT64_C(0x7ff0000000000000)
 #define STRIPS  ROUTINE(strips_f64)
 #define SCAN    ROUTINE(scan_f64)
 #include "core/simd/strips.inc"

@@ -322,6 +322,15 @@ VEC_INLINE vec_f64 load_lanes_f64(const double *p, uint32_t lanes, vec_f64 other
 {
     return (vec_f64)_mm512_mask_loadu_pd((__m512d)other, (__mmask8)lanes, p);
 }
+/* The larger of two absolute values; a NaN counts as none. */
+VEC_INLINE vec_f32 larger_magnitude_f32(vec_f32 a, vec_f32 b)
+{
+    return (vec_f32)_mm512_range_ps((__m512)a, (__m512)b, 11);
+}
+VEC_INLINE vec_f64 larger_magnitude_f64(vec_f64 a, vec_f64 b)
+{
+    return (vec_f64)_mm512_range_pd((__m512d)a, (__m512d)b, 11);
+}
 #else
 #define VEC_JOINS 0
 #endif
