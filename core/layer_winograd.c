@@ -129,7 +129,8 @@ static size_t tiles_that_fit(const struct layer_state *state)
     const double products = (w->m + 2) * (w->m + 2), channels = (double)state->channels;
     const double values = channels * (w->taps > 1 ? 1.5 : 1) + (w->late ? (double)w->lanes : 0);
     const double work = products * channels * (double)w->taps * (double)state->rows;
-    const double fit = fmin(UNIT_BYTES / (products * values * (double)state->element_bytes), UNIT_WORK / work);
+    const double room = w->late ? UNIT_BYTES : UNIT_BYTES / 2; /* the weights of all blocks stay there as well */
+    const double fit = fmin(room / (products * values * (double)state->element_bytes), UNIT_WORK / work);
     return fit < UNIT_TILES_LEAST ? UNIT_TILES_LEAST : (size_t)fit;
 }
 
