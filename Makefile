@@ -206,7 +206,7 @@ CXX_FOUND := $(shell command -v $(CXX) 2>/dev/null)
 WIRE_PEERS := $(BUILD)/tests/bench/wire_peer_cjson.o $(if $(CXX_FOUND),$(BUILD)/tests/bench/wire_peers.o)
 $(BUILD)/tests/bench/wire_bench $(BUILD)/tests/bench/http_bench: $(WIRE_PEERS)
 $(BUILD)/tests/bench/http_bench $(BUILD)/tests/bench/load_bench: $(BUILD)/tests/bench/bench_daemon.o
-$(BUILD)/tests/bench/http_bench: $(BUILD)/tests/bench/http_peers.o
+$(BUILD)/tests/bench/http_bench: $(BUILD)/tests/bench/http_bare.o $(BUILD)/tests/bench/http_peers.o
 $(BUILD)/tests/bench/bench_threads: $(BUILD)/tests/bench/peers_layers.o
 $(BENCH_PROGRAMS): %: %.o $(BUILD)/libserver.a $(BUILD)/libconvolve.a
 	@echo "  LINK    $@"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The daemon over loopback, beside a bare libmicrohttpd that takes and gives as many bytes at once, in turn, medians of the rounds;
- * and beside Flask with SciPy, and the best parts in one thread (http_peers.c). Tiny requests: how many a second, and what each
- * costs the server, which other programs on the machine disturb less. A large request: what its phases take, and how much
- * memory. wrk makes the load. With the argument "tiny", tiny requests only; with "tiny one-core" server and load share a core, where
- * a request takes as long as what it costs both: where they do not, how often one wakes the other on another core, which a virtual
- * machine makes expensive, changes from second to second. */
+ * beside the floor, the same library as the daemon has to use it (http_bare.c): what lies above that is our own code; and beside
+ * Flask with SciPy, and the best parts in one thread (http_peers.c). Tiny requests: how many a second, and what each costs the
+ * server, which other programs on the machine disturb less. A large request: what its phases take, and how much memory. wrk makes
+ * the load. With the argument "tiny", tiny requests only; with "tiny one-core" server and load share a core, where a request takes as
+ * long as what it costs both: where they do not, how often one wakes the other on another core, which a virtual machine makes
+ * expensive, changes from second to second. */
 #include <dirent.h>
-#include <microhttpd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "tests/bench/bench_daemon.h"
+#include "tests/bench/http_bare.h"
 #include "tests/bench/http_peers.h"
 
 enum {
@@ -33,39 +34,9 @@ static char tiny_body[] =
     "{\"input\":[[3,0,1,2,7,4],[1,5,8,9,3,1],[2,7,2,5,1,3],[0,1,3,1,7,8],[4,2,1,6,2,8],[2,4,5,2,3,9]],"
     "\"kernel\":[[1,0,-1],[1,0,-1],[1,0,-1]],\"mode\":\"valid\"}";
 
-/* ---- The bare server: in this process, whose other thread sleeps meanwhile ---------------------------------------- */
+/* ---- The bare servers: in this process, whose other thread sleeps meanwhile --------------------------------------- */
 
-static struct text fixed; /* its answer's body */
-
-static enum MHD_Result answer_fixed(void *context, struct MHD_Connection *connection, const char *url,
-                                    const char *method, const char *version, const char *bytes, size_t *count,
-                                    void **slot)
-{
-    (void)context, (void)url, (void)method, (void)version, (void)bytes;
-    if (!*slot) {
-        *slot = &fixed;
-        return MHD_YES;
-    }
-    if (*count) {
-        *count = 0;
-        return MHD_YES;
-    }
-    struct MHD_Response *response = MHD_create_response_from_buffer(fixed.count, fixed.bytes, MHD_RESPMEM_PERSISTENT);
-    const enum MHD_Result result = MHD_queue_response(connection, 200, response);
-    MHD_destroy_response(response);
-    return result;
-}
-
-static struct MHD_Daemon *start_bare(unsigned *port)
-{
-    struct MHD_Daemon *bare = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer_fixed, NULL,
-                                               MHD_OPTION_THREAD_POOL_SIZE, 2u, MHD_OPTION_END);
-    const union MHD_DaemonInfo *info = bare ? MHD_get_daemon_info(bare, MHD_DAEMON_INFO_BIND_PORT) : NULL;
-    if (!info)
-        die("the bare server did not start");
-    *port = info->port;
-    return bare;
-}
+static struct text fixed; /* the body of their answers */
 
 static double bare_cpu_us(void)
 {
@@ -140,28 +111,36 @@ static struct rate run_wrk(unsigned port, unsigned connections, const char *scri
     return rate;
 }
 
-/* `flask` is 0 where there is none. */
-static void bench_tiny(pid_t process, unsigned ours, unsigned bare, unsigned flask, const char *script)
+enum server { OURS, BARE, FLOOR, SERVERS };
+
+/* The port of `flask` is 0 where there is none. */
+static void bench_tiny(pid_t process, const unsigned ports[SERVERS], unsigned flask, const char *script)
 {
     static const unsigned connections[] = {1, 8, 64};
 
-    printf("6 x 6 * 3 x 3, requests a second, and microseconds of CPU that the server takes for one (medians of %d)\n",
+    printf("6 x 6 * 3 x 3, requests a second, and microseconds of CPU that the server takes for one (medians of %d);\n"
+           "floor: libmicrohttpd with our options and headers\n",
            ROUNDS);
-    printf("%12s %12s %12s %14s %14s %12s %16s\n", "connections", "convolved", "bare", "ratio (0.8)", "convolved us",
-           "bare us", "Flask (20 times)");
+    printf("%12s %10s %10s %10s %12s %12s %13s %9s %9s %16s\n", "connections", "convolved", "floor", "bare",
+           "ratio (0.8)", "floor's", "convolved us", "floor us", "bare us", "Flask (20 times)");
     for (size_t i = 0; i < sizeof connections / sizeof *connections; i++) {
-        double rates[2][ROUNDS], cpu_us[2][ROUNDS], ratios[ROUNDS];
+        double a_second[SERVERS][ROUNDS], cpu_us[SERVERS][ROUNDS], ratios[SERVERS][ROUNDS];
         for (int round = 0; round < ROUNDS; round++) {
-            const struct rate our = run_wrk(ours, connections[i], script, process);
-            const struct rate their = run_wrk(bare, connections[i], script, 0);
-            rates[0][round] = our.a_second, rates[1][round] = their.a_second;
-            cpu_us[0][round] = our.cpu_us, cpu_us[1][round] = their.cpu_us;
-            ratios[round] = our.a_second / their.a_second;
+            for (int server = 0; server < SERVERS; server++) {
+                const struct rate rate = run_wrk(ports[server], connections[i], script, server == OURS ? process : 0);
+                a_second[server][round] = rate.a_second;
+                cpu_us[server][round] = rate.cpu_us;
+            }
+            for (int server = 0; server < SERVERS; server++)
+                ratios[server][round] = a_second[server][round] / a_second[BARE][round];
         }
-        printf("%12u %12.0f %12.0f %14.2f %14.1f %12.1f", connections[i], median(rates[0], ROUNDS),
-               median(rates[1], ROUNDS), median(ratios, ROUNDS), median(cpu_us[0], ROUNDS), median(cpu_us[1], ROUNDS));
+        printf("%12u %10.0f %10.0f %10.0f %12.2f %12.2f %13.1f %9.1f %9.1f", connections[i],
+               median(a_second[OURS], ROUNDS), median(a_second[FLOOR], ROUNDS), median(a_second[BARE], ROUNDS),
+               median(ratios[OURS], ROUNDS), median(ratios[FLOOR], ROUNDS), median(cpu_us[OURS], ROUNDS),
+               median(cpu_us[FLOOR], ROUNDS), median(cpu_us[BARE], ROUNDS));
         if (flask)
-            printf(" %16.1f", median(rates[0], ROUNDS) / run_wrk(flask, connections[i], script, process).a_second);
+            printf(" %16.1f",
+                   median(a_second[OURS], ROUNDS) / run_wrk(flask, connections[i], script, process).a_second);
         printf("\n");
     }
 }
@@ -273,7 +252,7 @@ int main(int argument_count, char **arguments)
     const struct text tiny = {tiny_body, sizeof tiny_body - 1};
     char script[] = "/tmp/convolved-bench-XXXXXX";
     struct text answer = {0};
-    unsigned ours, bare_port, flask_port = 0;
+    unsigned ours, bare_port, floor_port, flask_port = 0;
 
     if (system("command -v wrk >/dev/null") != 0)
         die("wrk is not installed");
@@ -281,7 +260,8 @@ int main(int argument_count, char **arguments)
     const pid_t process = daemon_start(&ours);
     post_ms(ours, &tiny, &answer);
     fixed = body_of(&answer);
-    struct MHD_Daemon *bare = start_bare(&bare_port);
+    struct bare *bare = bare_start(&bare_port, &fixed);
+    struct bare *floor = bare_start_as_ours(&floor_port, &fixed, &answer);
     const pid_t flask = one_core ? 0 : flask_start(&flask_port);
     if (one_core) {
         const int core = last_core();
@@ -296,7 +276,7 @@ int main(int argument_count, char **arguments)
         die("no temporary file");
     fprintf(lua, "wrk.method = \"POST\"\nwrk.body = [==[%s]==]\n", tiny_body);
     fclose(lua);
-    bench_tiny(process, ours, bare_port, flask_port, script);
+    bench_tiny(process, (const unsigned[SERVERS]){ours, bare_port, floor_port}, flask_port, script);
     unlink(script);
     if (!only_tiny) {
         const struct text json = json_request(SIDE, KERNEL_SIDE, 0), npy = npy_request(SIDE, KERNEL_SIDE);
@@ -305,7 +285,8 @@ int main(int argument_count, char **arguments)
         free(json.bytes);
         free(npy.bytes);
     }
-    MHD_stop_daemon(bare);
+    bare_stop(bare);
+    bare_stop(floor);
     if (flask)
         flask_stop(flask);
     daemon_stop(process);
