@@ -144,6 +144,8 @@ bool direct_make_strips(struct direct_unit *u, struct simd_facts *facts)
     const int64_t start = (int64_t)u->cell_first - (int64_t)layout->before;
     const struct direct_span span = direct_find_span(layout, start, 1, inputs);
     const size_t beyond = inputs - span.end;
+    const bool last =
+        u->coordinate[layout->shared] + u->rows == layout->shared_output; /* others leave some to the next */
     bool with_constant = false;
     for (size_t i = 0; i < total; i++)
         with_constant |= !u->bases[i];
@@ -173,6 +175,7 @@ bool direct_make_strips(struct direct_unit *u, struct simd_facts *facts)
         .bands = bands(u),
         .facts = facts,
         .facts_plane = own_plane(layout),
+        .facts_rows = last ? u->input_rows : u->rows,
     };
     if (layout->element == DIRECT_F32)
         u->plan->routines->strips_f32(&strips);

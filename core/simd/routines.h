@@ -56,7 +56,7 @@ struct simd_strips {
     bool stream; /* nobody will read the output soon: it need not stay in caches; stream_end must follow */
     bool bands; /* some rows at a time along all columns, not some columns down all rows: of 3 rows of 3 taps */
     struct simd_facts *facts; /* NULL, or adds what the inputs of the plane tell */
-    size_t facts_plane;
+    size_t facts_plane, facts_rows; /* rows of it to look at, no fewer than those of outputs; more may be */
 };
 enum { SIMD_STRIP_ROWS_MAX = 64, SIMD_STRIP_TAPS_MAX = 16 };
 

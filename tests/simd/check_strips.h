@@ -43,6 +43,7 @@ static void make_strips_case(struct strips_case *c, size_t count)
                              .bands = check_random() % 2};
     s->rows_pitch = s->output_rows + s->row_taps - 1;
     s->facts_plane = check_random() % s->planes;
+    s->facts_rows = check_random() % 2 ? s->rows_pitch : s->output_rows;
     const size_t inputs = count + s->taps - 1, beyond = check_random() % s->taps;
     s->inside_first = check_random() % s->taps;
     s->inside_end = inputs > s->inside_first + beyond ? inputs - beyond : inputs;
@@ -76,6 +77,9 @@ static void make_strips_case(struct strips_case *c, size_t count)
             spoil_##suffix(values, rows *c.lengths[table]);                                                            \
             for (size_t i = 0; i < rows; i++)                                                                          \
                 c.tables[table][i] = values + i * c.lengths[table];                                                    \
+            const size_t unseen = s->facts_plane * s->rows_pitch + s->facts_rows; /* zeros tell nothing */             \
+            memset(values + unseen * c.lengths[table], 0,                                                              \
+                   (s->rows_pitch - s->facts_rows) * c.lengths[table] * sizeof(type));                                 \
         }                                                                                                              \
         type *const values = check_memory(1, value_count * sizeof(type));                                              \
         check_fill_##suffix(values, value_count);                                                                      \
