@@ -322,6 +322,11 @@ VEC_INLINE vec_f64 load_lanes_f64(const double *p, uint32_t lanes, vec_f64 other
 {
     return (vec_f64)_mm512_mask_loadu_pd((__m512d)other, (__mmask8)lanes, p);
 }
+/* Begins to fetch a line that will be stored to, and need not exist: the store alone would wait for it in turn. */
+VEC_INLINE void expect_store(uintptr_t address)
+{
+    __builtin_prefetch((const void *)address, 1, 3);
+}
 /* The larger of two absolute values; a NaN counts as none. */
 VEC_INLINE vec_f32 larger_magnitude_f32(vec_f32 a, vec_f32 b)
 {
