@@ -3,6 +3,7 @@
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends \
         gcc libc6-dev make pkg-config libmicrohttpd-dev libcjson-dev libgnutls28-dev zlib1g-dev libseccomp-dev \
+        libpng-dev libjpeg62-turbo-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /convolved
 COPY . .
@@ -10,6 +11,7 @@ RUN make -s -j"$(nproc)" build/convolved && strip build/convolved
 
 FROM debian:12-slim
 RUN apt-get update && apt-get install --yes --no-install-recommends libmicrohttpd12 libcjson1 libgnutls30 zlib1g libseccomp2 \
+        libpng16-16 libjpeg62-turbo \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /convolved/build/convolved /usr/local/bin/convolved
 # Nothing is written to disk, so the root may be read-only, and any user will do.

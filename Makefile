@@ -40,8 +40,8 @@ SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointe
 CFLAGS_ALL = -std=gnu17 $(OPTIMIZE) $(DEBUG_INFO) -ffp-contract=off -fno-tree-slp-vectorize -fno-math-errno -fvisibility=hidden -fPIC -pthread $(WARNINGS) \
 	$(SANITIZE_FLAGS) $(CFLAGS)
 LDFLAGS_ALL = -pthread $(SANITIZE_FLAGS) $(LDFLAGS)
-SERVER_PACKAGES := libmicrohttpd libcjson gnutls zlib libseccomp
-SERVER_LIBS := $(shell $(PKG_CONFIG) --libs $(SERVER_PACKAGES) 2>/dev/null || echo -lmicrohttpd -lcjson -lgnutls -lz -lseccomp) -lm
+SERVER_PACKAGES := libmicrohttpd libcjson gnutls zlib libseccomp libpng libjpeg
+SERVER_LIBS := $(shell $(PKG_CONFIG) --libs $(SERVER_PACKAGES) 2>/dev/null || echo -lmicrohttpd -lcjson -lgnutls -lz -lseccomp -lpng -ljpeg) -lm
 SERVER_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(SERVER_PACKAGES) 2>/dev/null)
 TEST_LIBS := -lcmocka -lcurl
 
