@@ -37,12 +37,19 @@ uint64_t admission_bytes(const struct request *request, const struct convolve_co
 
 bool admission_check(const struct request *request, const struct convolve_cost *cost, struct convolve_error *error)
 {
-    const struct config *config = atomic_load_explicit(&request->daemon->config, memory_order_acquire);
-    const uint64_t bytes = admission_bytes(request, cost);
     uint64_t output_bytes;
 
     if (__builtin_mul_overflow(cost->output_count, convolve_dtype_bytes(cost->dtype), &output_bytes))
         output_bytes = UINT64_MAX;
+    return admission_check_output(request, cost, output_bytes, error);
+}
+
+bool admission_check_output(const struct request *request, const struct convolve_cost *cost, uint64_t output_bytes,
+                            struct convolve_error *error)
+{
+    const struct config *config = atomic_load_explicit(&request->daemon->config, memory_order_acquire);
+    const uint64_t bytes = admission_bytes(request, cost);
+
     if (output_bytes > config->max_output_bytes)
         return fail_too_large(error, "max_output_bytes", config->max_output_bytes, output_bytes, "bytes of output");
     if (bytes > config->max_memory_bytes)
@@ -61,6 +68,17 @@ uint64_t admission_limit(const struct request *request, const char *name)
     if (name && !strcmp(name, "max_memory_bytes"))
         return config->max_memory_bytes;
     return name && !strcmp(name, "max_work") ? config->max_work : 0;
+}
+
+bool admission_fail_cost(const struct request *request, bool plan, struct convolve_error *error)
+{
+    if (error->slug && !strcmp(error->slug, "too-large")) {
+        if (plan)
+            error->slug = "invalid-value", error->limit = NULL;
+        else
+            error->allowed = admission_limit(request, error->limit);
+    }
+    return false;
 }
 
 bool admission_is_tiny(const struct convolve_cost *cost)

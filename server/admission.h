@@ -14,6 +14,14 @@ uint64_t admission_bytes(const struct request *request, const struct convolve_co
 /* "too-large" with limit, allowed and requested, where the request alone exceeds a limit. */
 bool admission_check(const struct request *request, const struct convolve_cost *cost, struct convolve_error *error);
 
+/* The same for an output of another size than the cost's tensor. */
+bool admission_check_output(const struct request *request, const struct convolve_cost *cost, uint64_t output_bytes,
+                            struct convolve_error *error);
+
+/* Completes the error of a cost that could not be derived. Sizes beyond 64 bits: a plan calls that a wrong value, a computation
+ * too large for the limit at hand. Always false. */
+bool admission_fail_cost(const struct request *request, bool plan, struct convolve_error *error);
+
 /* What the member of the configuration that limits cost allows; 0 for any other name. */
 uint64_t admission_limit(const struct request *request, const char *name);
 

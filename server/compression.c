@@ -120,7 +120,8 @@ static bool shrinks(const struct response *response, struct request *request)
 void compression_apply(struct response *response, struct request *request)
 {
     const bool is_npy = response->content_type != NULL && strcmp(response->content_type, "application/x-npy") == 0;
-    if (!response->has_stream && response->body_bytes < PACKED_BYTES_MIN)
+    const bool is_picture = response->content_type != NULL && strncmp(response->content_type, "image/", 6) == 0;
+    if ((!response->has_stream && response->body_bytes < PACKED_BYTES_MIN) || is_picture) /* which is packed already */
         return;
     response->varies |= VARIES_ACCEPT_ENCODING;
     if (!media_asks_gzip(request) || (is_npy && !shrinks(response, request)))

@@ -17,6 +17,7 @@ enum endpoint_flags {
     ENDPOINT_PAGE = 4, /* no API key: the playground's own files */
     ENDPOINT_JSON = 8, /* answers with JSON alone, so that an Accept without it is refused */
     ENDPOINT_NPY = 16, /* or with a .npy file where that is asked for */
+    ENDPOINT_PICTURE = 32, /* takes a picture and answers with one */
 };
 
 enum endpoint_answer {

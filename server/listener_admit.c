@@ -90,6 +90,8 @@ static bool check_media(struct request *request, unsigned flags, struct convolve
     }
     if (!is_compute)
         return true;
+    if ((flags & ENDPOINT_PICTURE) != 0)
+        return media_read_picture(request, &request->media, error);
     if (!media_read_body(request, &request->media, error))
         return false;
     request->media.npy_answer = npy || (gives_npy && media_prefers(request, "application/x-npy", "application/json"));

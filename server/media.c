@@ -47,10 +47,22 @@ static bool is_type(const char *type, const char *wanted)
     return type_length(type) == strlen(wanted) && strncasecmp(type, wanted, strlen(wanted)) == 0;
 }
 
+static bool read_coding(const struct request *request, struct media *media, struct convolve_error *error)
+{
+    const char *coding = request_header(request, "Content-Encoding");
+
+    if (coding == NULL || coding[0] == '\0')
+        return true;
+    media->gzip = strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "x-gzip") == 0;
+    if (request_header_count(request, "Content-Encoding") == 1 && (media->gzip || strcasecmp(coding, "identity") == 0))
+        return true;
+    return convolve_fail(error, "unsupported-media-type", "",
+                         "the body has Content-Encoding %.60s; send it with gzip or without", coding);
+}
+
 bool media_read_body(const struct request *request, struct media *media, struct convolve_error *error)
 {
     const char *type = request_header(request, "Content-Type");
-    const char *coding = request_header(request, "Content-Encoding");
 
     *media = (struct media){.body = MEDIA_JSON};
     if (type != NULL && is_type(type, "application/x-npy"))
@@ -62,13 +74,7 @@ bool media_read_body(const struct request *request, struct media *media, struct 
                              "the body is %.*s; this path reads application/json, application/x-npy and "
                              "multipart/form-data",
                              (int)(type_length(type) < 100 ? type_length(type) : 100), type);
-    if (coding == NULL || coding[0] == '\0')
-        return true;
-    media->gzip = strcasecmp(coding, "gzip") == 0 || strcasecmp(coding, "x-gzip") == 0;
-    if (request_header_count(request, "Content-Encoding") == 1 && (media->gzip || strcasecmp(coding, "identity") == 0))
-        return true;
-    return convolve_fail(error, "unsupported-media-type", "",
-                         "the body has Content-Encoding %.60s; send it with gzip or without", coding);
+    return read_coding(request, media, error);
 }
 
 /* One range of an Accept header: how well it fits the type (-1: not at all; 0: anything; 1: the family; 2: the type itself; a
@@ -179,6 +185,25 @@ bool media_prefers(const struct request *request, const char *type, const char *
     if (!find_range(request, type, &wanted) || !find_range(request, other, &instead) || wanted.quality == 0)
         return false;
     return wanted.quality > instead.quality || (wanted.quality == instead.quality && wanted.fit > instead.fit);
+}
+
+bool media_read_picture(const struct request *request, struct media *media, struct convolve_error *error)
+{
+    static const char *const types[] = {
+        [MEDIA_ANSWER_PNG] = "image/png", [MEDIA_ANSWER_JPEG] = "image/jpeg", [MEDIA_ANSWER_NPY] = "application/x-npy"};
+    const char *type = request_header(request, "Content-Type");
+    const bool is_form = type != NULL && is_type(type, "multipart/form-data");
+
+    *media = (struct media){.body = is_form ? MEDIA_MULTIPART : MEDIA_PICTURE, .picture = MEDIA_ANSWER_NONE};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (media_accepts(request, types[i]) &&
+            (media->picture == MEDIA_ANSWER_NONE || media_prefers(request, types[i], types[media->picture])))
+            media->picture = (enum media_picture)i;
+    if (media->picture == MEDIA_ANSWER_NONE && !media_accepts(request, "application/json"))
+        return convolve_fail(error, "not-acceptable", "",
+                             "Accept admits nothing that this path answers with: image/png, image/jpeg, "
+                             "application/x-npy");
+    return read_coding(request, media, error);
 }
 
 /* The q of one coding in an Accept-Encoding, in thousandths; -1 where it is not named. A header that cannot be read asks for

@@ -27,6 +27,15 @@ uint64_t request_lap_ns(struct request *request)
     return request->lap_ns - before;
 }
 
+void request_bring_forward(struct request *request, uint64_t timeout_ms)
+{
+    if (timeout_ms == 0)
+        return;
+    const uint64_t deadline_ns = request->received_ns + timeout_ms * UINT64_C(1000000);
+    if (deadline_ns > request->received_ns && deadline_ns < request->deadline_ns)
+        request->deadline_ns = deadline_ns;
+}
+
 /* Most names differ in their first letter. */
 static bool is_named(const struct request_field *field, const char *name)
 {

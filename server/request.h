@@ -69,6 +69,9 @@ void request_make_id(char *out, size_t bytes); /* one of our own, unique among d
 
 uint64_t clock_now_ns(void); /* CLOCK_MONOTONIC */
 
+/* Brings the deadline forward to what `timeout_ms` says; 0 says nothing. */
+void request_bring_forward(struct request *request, uint64_t timeout_ms);
+
 /* The time since the last lap ended, which ends another: one look at the clock where two phases meet. */
 uint64_t request_lap_ns(struct request *request);
 

@@ -169,10 +169,12 @@ bool router_fail_path(struct convolve_error *error, const char *path)
 bool router_fail_method(struct convolve_error *error, const struct router_match *match, const char *method)
 {
     const bool computes = match->route != NULL && (match->route->flags & ENDPOINT_COMPUTE) != 0;
+    const bool pictures = computes && (match->route->flags & ENDPOINT_PICTURE) != 0;
     const bool posted = strcmp(method, "POST") == 0;
     return convolve_fail(error, "method-not-allowed", "", "%s does not take %.40s; it takes %s%s",
                          match->route != NULL ? match->route->path : "this daemon", method, match->allow,
-                         computes ? ": POST a JSON object, as in {\"input\": ..., ...}"
-                         : posted ? "; computations are POSTed to /v1/convolve and the like"
-                                  : "");
+                         pictures   ? ": POST the bytes of a PNG or a JPEG, with the members in the query"
+                         : computes ? ": POST a JSON object, as in {\"input\": ..., ...}"
+                         : posted   ? "; computations are POSTed to /v1/convolve and the like"
+                                    : "");
 }

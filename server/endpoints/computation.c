@@ -100,38 +100,12 @@ void computation_release(struct request *request)
         convolve_plan_destroy(state->made);
 }
 
-/* Brings the deadline forward to what `timeout_ms` says. */
-static void set_deadline(struct request *request)
-{
-    const struct computation *state = request->state;
-
-    if (state->options.timeout_ms) {
-        const uint64_t deadline_ns = request->received_ns + state->options.timeout_ms * UINT64_C(1000000);
-        if (deadline_ns > request->received_ns && deadline_ns < request->deadline_ns)
-            request->deadline_ns = deadline_ns;
-    }
-}
-
 static bool read_body(struct request *request, struct convolve_error *error)
 {
     struct computation *state = request->state;
     const struct json_body *body = state->input->finish(request, state->reader, error);
 
     return body && state->operation->read(request, body, error);
-}
-
-/* Returns false. Sizes beyond 64 bits: a plan calls that a wrong value, a computation too large for the limit at hand. */
-static bool fail_cost(struct request *request, struct convolve_error *error)
-{
-    const struct computation *state = request->state;
-
-    if (error->slug && !strcmp(error->slug, "too-large")) {
-        if (state->options.plan)
-            error->slug = "invalid-value", error->limit = NULL;
-        else
-            error->allowed = admission_limit(request, error->limit);
-    }
-    return false;
 }
 
 /* ---- The job ---- */
@@ -202,13 +176,13 @@ static bool check_cost(struct request *request, bool here, struct convolve_error
 {
     struct computation *state = request->state;
 
-    set_deadline(request);
+    request_bring_forward(request, state->options.timeout_ms);
     if (here && find_kept_plan(request))
         return admission_check(request, &state->cost, error);
     state->draft = arena_alloc(&request->arena, convolve_draft_bytes());
     if (!state->draft)
         return admission_fail_memory(request, error);
-    return (state->operation->derive(request, error) || fail_cost(request, error)) &&
+    return (state->operation->derive(request, error) || admission_fail_cost(request, state->options.plan, error)) &&
            (state->options.plan || admission_check(request, &state->cost, error));
 }
 

@@ -50,116 +50,18 @@ static bool axes_read(const struct json_value *value, struct convolve_spec *spec
     return true;
 }
 
-/* ---- A named kernel ---- */
+/* ---- Tensors ---- */
 
 enum { NAMED_VALUES_AT_ONCE = 4096 }; /* are made where the members are read */
-
-static bool fail_unknown_kernel(const char *name, const char *pointer, struct convolve_error *error)
-{
-    struct nearest nearest = {.wanted = name};
-
-    for (size_t i = 0; i < convolve_named_kernel_count(); i++)
-        nearest_offer(&nearest, convolve_named_kernel_at(i)->name);
-    return convolve_fail(error, "unknown-kernel", pointer,
-                         "there is no kernel of that name%s%s%s. /v1/kernels lists them; a kernel may also be "
-                         "given by its values",
-                         nearest.name ? " (did you mean \"" : "", nearest.name ? nearest.name : "",
-                         nearest.name ? "\"?)" : "");
-}
-
-static bool named_read(struct named_kernel *named, const struct json_value *value, struct convolve_error *error)
-{
-    const struct json_value *name_value = value;
-    const char *pointer = "/kernel", *name;
-
-    if (json_type_of(value) == JSON_OBJECT) {
-        name_value = json_object_member(value, "name");
-        pointer = "/kernel/name";
-    }
-    if (!json_read_text(name_value, pointer, &name, error))
-        return false;
-    named->kernel = convolve_named_kernel_find(name);
-    if (!named->kernel)
-        return fail_unknown_kernel(name, pointer, error);
-    for (size_t p = 0; p < 4; p++)
-        named->parameters[p] = NAN;
-    if (json_type_of(value) != JSON_OBJECT)
-        return true;
-    for (size_t i = 0; i < json_object_count(value); i++) {
-        const char *member;
-        const struct json_value *item = json_object_at(value, i, &member);
-        char at[160];
-        struct nearest nearest = {.wanted = member};
-        unsigned p = 0;
-
-        if (!strcmp(member, "name"))
-            continue;
-        snprintf(at, sizeof at, "/kernel/%.140s", member);
-        for (; p < named->kernel->parameter_count && strcmp(member, named->kernel->parameters[p].name) != 0; p++)
-            nearest_offer(&nearest, named->kernel->parameters[p].name);
-        if (p == named->kernel->parameter_count)
-            return convolve_fail(error, "unknown-member", at, "the kernel %s has no such parameter%s%s%s",
-                                 named->kernel->name, nearest.name ? "; did you mean " : "",
-                                 nearest.name ? nearest.name : "", nearest.name ? "?" : "");
-        if (!json_read_number(item, at, &named->parameters[p], error))
-            return false;
-    }
-    return true;
-}
-
-/* The values as `dtype` in the request's arena; a fraction under int64 is a fault of the kernel. */
-static bool named_values(const struct named_kernel *named, const struct convolve_spec *spec, struct request *request,
-                         void **values, struct convolve_error *error)
-{
-    const size_t element = convolve_dtype_bytes(spec->dtype);
-    size_t count, bytes;
-
-    if (!convolve_shape_count(&spec->kernel, &count) || __builtin_mul_overflow(count, element, &bytes) ||
-        __builtin_mul_overflow(count, sizeof(double), &(size_t){0}))
-        return convolve_fail(error, "too-large", "/kernel", "the kernel's size cannot be counted");
-    double *exact = arena_block(&request->arena, count * sizeof *exact);
-    void *typed = arena_block(&request->arena, bytes);
-    if (!exact || !typed)
-        return admission_fail_memory(request, error);
-    convolve_named_kernel_values(named->kernel, named->parameters, named->axes, exact);
-    for (size_t i = 0; i < count; i++)
-        switch (spec->dtype) {
-        case CONVOLVE_FLOAT64:
-            ((double *)typed)[i] = exact[i];
-            break;
-        case CONVOLVE_FLOAT32:
-            ((float *)typed)[i] = (float)exact[i];
-            break;
-        case CONVOLVE_INT64:
-            if (exact[i] != rint(exact[i]) || fabs(exact[i]) >= 0x1p63)
-                return convolve_fail(error, "invalid-value", "/kernel",
-                                     "the kernel %s has fractions, which int64 cannot hold; ask for dtype float64",
-                                     named->kernel->name);
-            ((int64_t *)typed)[i] = (int64_t)exact[i];
-            break;
-        case CONVOLVE_COMPLEX128:
-            ((double *)typed)[2 * i] = exact[i];
-            ((double *)typed)[2 * i + 1] = 0;
-            break;
-        case CONVOLVE_COMPLEX64:
-            ((float *)typed)[2 * i] = (float)exact[i];
-            ((float *)typed)[2 * i + 1] = 0;
-            break;
-        }
-    arena_block_free(&request->arena, exact);
-    *values = typed;
-    return true;
-}
 
 bool convolve_members_make_kernel(struct convolve_members *members, struct request *request,
                                   struct convolve_error *error)
 {
     const struct named_kernel named = members->named;
     members->named.kernel = NULL;
-    return named.kernel == NULL || named_values(&named, &members->spec, request, &members->kernel, error);
+    return named.kernel == NULL ||
+           named_kernel_values(&named, &members->spec.kernel, members->spec.dtype, request, &members->kernel, error);
 }
-
-/* ---- Tensors ---- */
 
 static bool kernel_read(struct convolve_members *members, const struct json_value *value, struct request *request,
                         struct convolve_error *error)
@@ -171,7 +73,7 @@ static bool kernel_read(struct convolve_members *members, const struct json_valu
         return tensor_read(value, "/kernel", spec->dtype, members->options.plan, false, &spec->kernel, &members->kernel,
                            &request->arena, error);
     named.axes = spec->axes_given ? spec->axis_count : spec->input.rank;
-    if (!named_read(&named, value, error) ||
+    if (!named_kernel_read(&named, value, NULL, error) ||
         !convolve_named_kernel_shape(named.kernel, named.parameters, named.axes, "/kernel", &spec->kernel, error))
         return false;
     /* What it would cost is judged before the values are made: a size can be anything. */

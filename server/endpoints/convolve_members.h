@@ -4,18 +4,12 @@
 #define SERVER_ENDPOINTS_CONVOLVE_MEMBERS_H
 
 #include "core/convolve.h"
+#include "server/endpoints/named_kernel.h"
 #include "server/endpoints/options.h"
 
 struct request;
 
 extern const struct json_schema convolve_schema;
-
-/* "sobel_x" or {"name": "gaussian", "sigma": 1.5}. */
-struct named_kernel {
-    const struct convolve_named_kernel *kernel;
-    double parameters[4];
-    unsigned axes;
-};
 
 struct convolve_members {
     struct options options;

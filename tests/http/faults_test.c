@@ -2,6 +2,7 @@
 /* What the system refuses the daemon: descriptors, address space, memory, a place for its log, its standard streams, a disk to write
  * to, a locale that it knows. Whatever fails, a request is served or refused in words, and the daemon is there afterwards. */
 #include "tests/http/beside.h"
+#include "tests/http/picture.h"
 #include "tests/http/slow.h"
 
 #include <arpa/inet.h>
@@ -159,6 +160,12 @@ static const char *const *preload(const char *counter)
  * that, a close. Never a wrong answer. */
 static void call_each(const char *name, struct child *child, int *served, int *others)
 {
+    static const char *const accepted[] = {"image/png", "image/png", "image/jpeg", "application/x-npy"};
+    const unsigned char *samples = picture_noise(3072, 1);
+    const struct bytes pictures[] = {
+        picture_of_samples(32, 32, 3, 8, samples),
+        picture_jpeg(
+            &(struct made_jpeg){.width = 32, .height = 32, .channels = 3, .progressive = true, .samples = samples})};
     static const struct {
         const char *path, *request, *output;
     } calls[] = {
@@ -182,6 +189,13 @@ static void call_each(const char *name, struct child *child, int *served, int *o
         if (answer.status != 0 && answer.status != 200 && answer.status != 400 && answer.status != 413 &&
             answer.status != 422 && answer.status != 431 && answer.status != 500 && answer.status != 503)
             complain(name, "%s: status %ld %s", calls[i].path, answer.status, answer.body);
+    }
+    for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++) {
+        struct answer answer = picture_post(child, "?kernel=gaussian", pictures[i % 2], accepted[i]);
+        *(answer.status == 200 ? served : others) += 1;
+        if (answer.status != 0 && answer.status != 200 && answer.status != 413 && answer.status != 500 &&
+            answer.status != 503)
+            complain(name, "a picture: status %ld %s", answer.status, answer.body);
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/convolve.h"
 #include "server/endpoints/convolve_members.h"
+#include "server/endpoints/image_members.h"
 #include "server/endpoints/layers_members.h"
 
 static cJSON *document;
@@ -169,6 +170,23 @@ static void it_has_every_member(void **state)
     }
 }
 
+/* A picture's members stand in the query; the picture itself is the body. */
+static void it_has_every_parameter(void **state)
+{
+    (void)state;
+    const cJSON *parameters = item(item(item(item(document, "paths"), "/v1/image"), "post"), "parameters"), *parameter;
+    check_number("/v1/image", "members", cJSON_GetArraySize(parameters), (long long)image_schema.count - 1);
+    cJSON_ArrayForEach(parameter, parameters)
+    {
+        const char *name = cJSON_GetStringValue(item(parameter, "name"));
+        bool known = false;
+        for (size_t m = 0; m < image_schema.count; m++)
+            known = known || !strcmp(image_schema.members[m].name, name);
+        if (!known)
+            complain("/v1/image", "it does not know %s", name);
+    }
+}
+
 /* Asks with one member set to this value; what comes may be a fault, but not that the value is none. */
 static void check_choice(const char *path, const cJSON *example, const char *member, const char *value)
 {
@@ -233,8 +251,8 @@ static void examples_are_answered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        HTTP_TEST(it_is_sound),         HTTP_TEST(it_has_every_route),    HTTP_TEST(it_has_every_name),
-        HTTP_TEST(it_has_every_member), HTTP_TEST(examples_are_answered),
+        HTTP_TEST(it_is_sound),         HTTP_TEST(it_has_every_route),     HTTP_TEST(it_has_every_name),
+        HTTP_TEST(it_has_every_member), HTTP_TEST(it_has_every_parameter), HTTP_TEST(examples_are_answered),
     };
     return cmocka_run_group_tests(tests, daemon_start, daemon_stop);
 }
