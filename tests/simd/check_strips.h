@@ -60,6 +60,8 @@ static void make_strips_case(struct strips_case *c, size_t count)
             values[i] = (type)(int)(check_random() % 2001) - 1000;                                                     \
         if (count > 0 && kind == 0)                                                                                    \
             values[check_random() % count] = (type)(check_random() % 2 ? NAN : 0.5);                                   \
+        if (count > 0 && kind == 2) /* its square is infinite, itself not */                                           \
+            values[check_random() % count] = (type)(sizeof(type) == sizeof(float) ? 1e25 : 1e200);                     \
     }                                                                                                                  \
     static void check_one_strips_##suffix(const struct simd_routines *scalar, const struct simd_routines *set,         \
                                           size_t count)                                                                \
