@@ -122,14 +122,14 @@ static bool streams(const struct direct_unit *u)
            u->output_row_pitch * bytes % CONVOLVE_ALIGNMENT == 0;
 }
 
-/* Bands where memory is what few taps wait for: they read and store in fewer places at a time. Where every row or every second one
- * is as far away as the lines that share a place in the first cache, strips find nothing in it of what the strip before them has
- * read; where rows cannot be stored past the caches, strips have each line of the output fetched from memory by itself. */
+/* Bands where memory is what few taps wait for: they read and store in fewer places at a time. Where rows are as far apart as the
+ * lines that share a place in the first cache, strips find nothing in it of what the strip before them has read; where rows cannot
+ * be stored past the caches, strips have each line of the output fetched from memory by itself. */
 static bool bands(const struct direct_unit *u)
 {
     enum { CACHE_WAY_BYTES = 4096 };
     const size_t pitch = u->output_row_pitch * u->layout->element_bytes;
-    return streams(u) ? pitch % (CACHE_WAY_BYTES / 2) == 0 : u->layout->large;
+    return streams(u) ? pitch % CACHE_WAY_BYTES == 0 : u->layout->large;
 }
 
 bool direct_make_strips(struct direct_unit *u, struct simd_facts *facts)
