@@ -166,7 +166,7 @@ soak: $(BUILD)/tests/http/soak_test $(BUILD)/convolved
 # left out, but the daemon's own are there.
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
 VALGRIND_TESTS ?= $(addprefix tests/core/,tensor_test boundary_test named_kernels_test layer_golden_test golden_test) \
-	$(addprefix tests/formats/,base64_test json_members_test json_syntax_test json_tensor_test) \
+	$(addprefix tests/formats/,base64_test image_test json_members_test json_syntax_test json_tensor_test) \
 	$(addprefix tests/server/,access_test append_test config_test guard_test log_test metrics_test problem_test router_test) \
 	$(addprefix tests/http/,tls_test metrics_test members_test)
 valgrind: tests

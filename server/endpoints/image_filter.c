@@ -12,6 +12,7 @@
 #include "server/daemon.h"
 #include "server/endpoint.h"
 #include "server/endpoints/answer_npy.h"
+#include "server/endpoints/image_cost.h"
 #include "server/endpoints/image_members.h"
 #include "server/endpoints/image_samples.h"
 #include "server/endpoints/inputs.h"
@@ -28,14 +29,10 @@ struct filter {
     void *body; /* picture_input's reader */
     struct picture *picture; /* in it */
     struct image_members members;
-    struct convolve_spec spec; /* of one plane */
-    struct convolve_cost cost; /* of the whole picture */
-    struct convolve_draft *draft;
+    struct image_cost cost;
     struct convolve_plan *plan; /* in the draft's memory */
     struct convolve_run run;
     struct image_finish finish;
-    unsigned planes; /* colours */
-    size_t cells; /* of a plane */
     void *samples; /* the picture, and later the result */
     double *array; /* the results of a .npy answer; NULL for a picture */
     struct image_writer *writer;
@@ -81,7 +78,7 @@ static bool feed(struct request *request, const char *bytes, size_t count, struc
     return fine;
 }
 
-/* ---- Members and cost ---- */
+/* ---- Members ---- */
 
 static bool read_members(struct request *request, struct convolve_error *error)
 {
@@ -104,141 +101,9 @@ static bool read_members(struct request *request, struct convolve_error *error)
         return convolve_fail(error, "not-acceptable", "",
                              "a JPEG is at most %d wide and high, this picture is %zu x %zu; accept image/png",
                              IMAGE_JPEG_SIDE_MAX, image->width, image->height);
-    filter->planes = image->channels == 1 ? 1 : 3;
     filter->finish = (struct image_finish){members->absolute, members->scale, members->offset};
     request_bring_forward(request, members->options.timeout_ms);
     return true;
-}
-
-/* What the members make of a bound on a plane's results: `*factor` times it, and the result of this call beside. Both kernels of a
- * gradient count into its magnitude. Without values of the kernel there is nothing to tell. */
-static double bound_beside(const struct filter *filter, double *factor)
-{
-    const struct image_members *members = &filter->members;
-    const double scale = fabs(members->scale), offset = fabs(members->offset), unit = 0x1p-53;
-    const double sample_max = filter->picture->image.sample_bytes == 1 ? 255 : 65535;
-    double magnitude = 0, beside = 0;
-    size_t count = 0;
-    bool exact = scale == rint(scale) && offset == rint(offset);
-
-    convolve_shape_count(&members->kernel, &count);
-    for (size_t i = 0; members->values && i < count; i++) {
-        magnitude += fabs(members->values[i]);
-        exact = exact && members->values[i] == rint(members->values[i]);
-    }
-    const double outside = members->boundary == CONVOLVE_CONSTANT ? fabs(members->fillvalue) : 0;
-    const double value_max = magnitude * (sample_max > outside ? sample_max : outside);
-    if (members->is_gradient) /* two squares, a sum and a root */
-        beside += 3 * unit * value_max;
-    if (members->normalize) /* a quotient of a sum in more digits */
-        beside += (2 + (double)count * 0x1p-10) * unit * value_max;
-    exact = exact && !members->is_gradient && !members->normalize && outside == rint(outside) &&
-            scale * value_max + offset < 0x1p53;
-    *factor = scale * (members->is_gradient ? M_SQRT2 * (1 + 4 * unit) : 1);
-    if ((members->scale != 1 || members->offset != 0) && !exact)
-        beside = scale * beside + 2 * unit * (2 * scale * value_max + offset);
-    else
-        beside *= scale;
-    return beside;
-}
-
-static uint64_t add(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
-
-static uint64_t multiply(uint64_t a, uint64_t b)
-{
-    uint64_t product;
-    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
-}
-
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* The cost of one plane to that of the picture. What is held at once while decoding, computing and encoding differs. */
-static void scale_cost(struct request *request, uint64_t sample_bytes)
-{
-    struct filter *filter = request->state;
-    const struct image *image = &filter->picture->image;
-    struct convolve_cost *cost = &filter->cost;
-    const bool npy = is_npy(request);
-    const uint64_t samples = multiply(filter->cells, image->channels);
-    const uint64_t array = npy ? multiply(samples, sizeof(double)) : 0;
-    const uint64_t decoding = add(filter->picture->capacity, image_reader_scratch_bytes(filter->picture->reader));
-    const uint64_t computing = add(add(cost->tensor_bytes, cost->scratch_bytes), array);
-    const enum image_format format = request->media.picture == MEDIA_ANSWER_JPEG ? IMAGE_JPEG : IMAGE_PNG;
-    const uint64_t encoding = npy ? 0 : image_writer_scratch_bytes(format, image);
-
-    cost->tensor_bytes = add(sample_bytes, larger(decoding, larger(computing, encoding)));
-    cost->scratch_bytes = 0;
-    cost->multiply_adds = multiply(cost->multiply_adds, filter->planes);
-    cost->output = (struct convolve_shape){image->channels > 1 ? 3 : 2, {image->height, image->width, image->channels}};
-    cost->output_count = samples;
-}
-
-/* What is left of `max_error` for a plane's results. */
-static bool set_max_error(struct filter *filter, struct convolve_error *error)
-{
-    const struct options *options = &filter->members.options;
-    double factor;
-    const double beside = bound_beside(filter, &factor);
-
-    if (!options->max_error_given)
-        return true;
-    if (beside > options->max_error)
-        return convolve_fail(error, "invalid-value", "/max_error",
-                             "what scale, offset, normalize and the root of a gradient round alone may come to %.3g",
-                             beside);
-    filter->spec.max_error_given = true;
-    filter->spec.max_error = factor > 0 ? (options->max_error - beside) / factor : INFINITY;
-    return true;
-}
-
-static bool check_cost(struct request *request, struct convolve_error *error)
-{
-    struct filter *filter = request->state;
-    const struct image_members *members = &filter->members;
-    const struct image *image = &filter->picture->image;
-    struct convolve_spec *spec = &filter->spec;
-    size_t bytes;
-
-    *spec = (struct convolve_spec){
-        .operation = CONVOLVE_OP_CORRELATE,
-        .dtype = CONVOLVE_FLOAT64,
-        .kernel = members->kernel,
-        .mode = CONVOLVE_SAME,
-        .mode_given = true,
-        .boundary = members->boundary,
-        .fillvalue = {.real = members->fillvalue},
-        .method = members->method,
-    };
-    if (members->is_gradient) { /* along the first axis the picture meets both kernels */
-        spec->input = (struct convolve_shape){3, {1, image->height, image->width}};
-        spec->axes_given = true;
-        spec->axis_count = 2;
-        spec->axes[0] = 1;
-        spec->axes[1] = 2;
-    } else {
-        spec->input = (struct convolve_shape){2, {image->height, image->width}};
-    }
-    if (!filter->draft)
-        filter->draft = arena_alloc(&request->arena, convolve_draft_bytes());
-    if (!filter->draft)
-        return admission_fail_memory(request, error);
-    if (!set_max_error(filter, error))
-        return false;
-    if (!convolve_draft_derive(filter->draft, &filter->cost, spec, request->daemon->threads, error))
-        return admission_fail_cost(request, members->options.plan, error);
-    filter->cells = image->width * image->height; /* as much as a tensor that has just been counted */
-    if (!image_bytes(image, &bytes))
-        bytes = SIZE_MAX;
-    scale_cost(request, bytes);
-    const uint64_t output = is_npy(request) ? multiply(filter->cost.output_count, sizeof(double)) : bytes;
-    return members->options.plan || admission_check_output(request, &filter->cost, output, error);
 }
 
 /* ---- The job: what is done between stages ---- */
@@ -257,15 +122,18 @@ static bool prepare(struct request *request, struct convolve_error *error)
     struct filter *filter = request->state;
     size_t bytes;
 
-    if (!read_members(request, error) || !check_cost(request, error))
+    if (!read_members(request, error) ||
+        !image_cost_check(&filter->cost, request, &filter->members, filter->picture, error))
         return false;
     if (filter->members.options.plan)
         return true;
     if (!image_members_make_kernel(&filter->members, request, error))
         return false;
-    if (filter->members.options.max_error_given && !check_cost(request, error)) /* by the kernel's values, now there */
+    if (filter->members.options.max_error_given &&
+        !image_cost_check(&filter->cost, request, &filter->members, filter->picture,
+                          error)) /* by the kernel's values, now there */
         return false;
-    if (!convolve_draft_plan(&filter->plan, filter->draft, filter->members.values, error) ||
+    if (!convolve_draft_plan(&filter->plan, filter->cost.draft, filter->members.values, error) ||
         !image_bytes(&filter->picture->image, &bytes))
         return false;
     request->log_method = convolve_method_name(convolve_plan_method(filter->plan));
@@ -279,7 +147,7 @@ static bool end_decoding(struct request *request, struct convolve_error *error)
 {
     struct filter *filter = request->state;
     struct picture *picture = filter->picture;
-    const size_t plane_bytes = filter->cells * sizeof(double);
+    const size_t plane_bytes = filter->cost.cells * sizeof(double);
 
     if (filter->step == IMAGE_FAULT) {
         picture_place_fault(request, error);
@@ -311,11 +179,10 @@ static bool end_plane(struct request *request, struct convolve_error *error)
 {
     struct filter *filter = request->state;
     struct convolve_outcome outcome;
-    double factor;
 
     if (!convolve_plan_finish(filter->plan, &filter->run, &outcome, error))
         return false;
-    const double beside = bound_beside(filter, &factor), bound = factor * outcome.error_bound + beside;
+    const double bound = image_cost_bound(&filter->members, &filter->picture->image, outcome.error_bound);
     if (!(bound <= filter->error_bound)) /* a NaN stays */
         filter->error_bound = isnan(filter->error_bound) ? filter->error_bound : bound;
     return true;
@@ -381,7 +248,7 @@ static bool advance(struct request *request, struct convolve_error *error)
         filter->phase = PHASE_PACK;
         return end_plane(request, error);
     case PHASE_PACK:
-        if (++filter->plane < filter->planes) {
+        if (++filter->plane < filter->cost.planes) {
             filter->phase = PHASE_UNPACK;
             return true;
         }
@@ -413,7 +280,7 @@ static size_t phase_tiles(const struct filter *filter)
         return 1;
     case PHASE_UNPACK:
     case PHASE_PACK:
-        return (filter->cells + TILE_CELLS - 1) / TILE_CELLS;
+        return (filter->cost.cells + TILE_CELLS - 1) / TILE_CELLS;
     case PHASE_PLAN:
         return convolve_plan_tile_count(filter->plan, filter->plan_stage);
     default:
@@ -427,7 +294,7 @@ static unsigned expected_stages(const struct filter *filter)
     size_t bytes = 0;
     image_bytes(&filter->picture->image, &bytes);
     const uint64_t steps = bytes / (64 << 10);
-    return (unsigned)(2 * (steps < 1000000 ? steps : 1000000)) + filter->planes * 8 + 4;
+    return (unsigned)(2 * (steps < 1000000 ? steps : 1000000)) + filter->cost.planes * 8 + 4;
 }
 
 static size_t job_tile_count(struct job *job, unsigned stage)
@@ -442,7 +309,7 @@ static size_t job_tile_count(struct job *job, unsigned stage)
     }
     if (stage == 0) {
         job->stage_count = expected_stages(filter);
-        job->work = add(filter->cost.multiply_adds, multiply(filter->cost.output_count, 64));
+        job->work = filter->cost.work;
     }
     job->tile_scratch_bytes = filter->phase == PHASE_PLAN ? convolve_plan_tile_scratch_bytes(filter->plan) : 0;
     if (job->stage_count < stage + 2)
@@ -456,7 +323,7 @@ static void pack(struct filter *filter, size_t begin_cell, size_t end_cell)
 {
     const struct image *image = &filter->picture->image;
     double *const plane = filter->run.output;
-    const double *const second = filter->members.is_gradient ? plane + filter->cells : NULL;
+    const double *const second = filter->members.is_gradient ? plane + filter->cost.cells : NULL;
 
     image_samples_finish(&filter->finish, plane, second, begin_cell, end_cell);
     if (!filter->array) {
@@ -474,7 +341,7 @@ static void job_run_tile(struct job *job, unsigned stage, size_t tile, void *til
     struct request *request = request_of(job);
     struct filter *filter = request->state;
     const size_t first = tile * TILE_CELLS;
-    const size_t last = filter->cells - first < TILE_CELLS ? filter->cells : first + TILE_CELLS;
+    const size_t last = filter->cost.cells - first < TILE_CELLS ? filter->cost.cells : first + TILE_CELLS;
     (void)stage;
 
     switch (filter->phase) {
@@ -522,13 +389,13 @@ static bool complete(struct request *request, struct response *response, struct 
     if (filter->failed)
         return false; /* request->error is the answer */
     if (filter->members.options.plan)
-        return answer_write_plan(request, response, &filter->cost, NAN, error);
-    metrics_add_work(filter->cost.multiply_adds);
+        return answer_write_plan(request, response, &filter->cost.whole, NAN, error);
+    metrics_add_work(filter->cost.whole.multiply_adds);
     if (filter->array) {
         const struct answer values = {
             .values = filter->array,
             .dtype = CONVOLVE_FLOAT64,
-            .shape = filter->cost.output,
+            .shape = filter->cost.whole.output,
             .method = request->log_method,
             .error_bound = filter->error_bound,
         };
