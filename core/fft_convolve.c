@@ -2,7 +2,7 @@
 /* The methods `fft` and `overlap_add` as plans see them. Both cut the request into blocks and differ in the blocks alone. The
  * stages: the kernel is brought into canonical order (by direct, whose plan lies inside this one); each slice of the taps
  * is looked at and transformed, in one tile or, where it is large, in stages; then tiles run whole jobs, or, where jobs are few
- * and large, each job takes stages of its own, which share one job's memory. */
+ * and large, each job takes stages of its own, which share one job's memory. With ignore_missing direct's last stage comes last. */
 #include "core/fft_convolve.h"
 
 #include "core/direct.h"
@@ -379,10 +379,28 @@ static unsigned first_job_stage(const struct fft_layout *layout)
     return STAGE_JOIN + (layout->taps_staged ? 1 : 0) + spectrum_stages(layout);
 }
 
+/* After the jobs. */
+static unsigned mending_stage(const struct fft_layout *layout)
+{
+    return first_job_stage(layout) + (layout->staged ? (unsigned)layout->job_count * fft_steps_of_job(layout) : 1);
+}
+
 static unsigned stage_count(const struct convolve_plan *plan)
 {
-    const struct fft_layout *layout = &fft_state(plan)->layout;
-    return first_job_stage(layout) + (layout->staged ? (unsigned)layout->job_count * fft_steps_of_job(layout) : 1);
+    return mending_stage(&fft_state(plan)->layout) + (plan->spec.ignore_missing ? 1 : 0);
+}
+
+/* Outputs with holes in their windows, by the last stage of direct. */
+static unsigned check_stage(const struct fft_state *state)
+{
+    return direct_method.stage_count(&state->facts) - 1;
+}
+
+static void mending_tile(const struct convolve_plan *plan, const struct convolve_run *run, size_t tile)
+{
+    struct convolve_plan facts = fft_state(plan)->facts;
+    facts.slices = plan->slices;
+    direct_method.run_tile(&facts, run, check_stage(fft_state(plan)), tile, NULL);
 }
 
 static size_t tile_count(const struct convolve_plan *plan, unsigned stage)
@@ -395,6 +413,8 @@ static size_t tile_count(const struct convolve_plan *plan, unsigned stage)
     if (stage == STAGE_TAPS)
         return most(layout->tap_slices * (layout->taps_staged ? layout->scan_parts : 1),
                     direct_state(&state->facts)->layout.kernel_groups);
+    if (stage == mending_stage(layout))
+        return direct_method.tile_count(&state->facts, check_stage(state));
     if (stage >= jobs)
         return layout->staged ? fft_step_tiles(layout, stage - jobs) : layout->tile_count;
     return stage == STAGE_JOIN ? 1 : fft_tap_step_tiles(layout, (stage - STAGE_JOIN - 1) % fft_tap_steps(layout));
@@ -410,6 +430,8 @@ static void run_tile(const struct convolve_plan *plan, const struct convolve_run
         direct_method.run_tile(&state->facts, run, 0, tile, tile_scratch);
     else if (stage == STAGE_TAPS)
         taps_tile(plan, run, tile, tile_scratch);
+    else if (stage == mending_stage(layout))
+        mending_tile(plan, run, tile);
     else if (stage >= jobs && layout->staged)
         staged_tile(plan, run, stage - jobs, tile, tile_scratch);
     else if (stage >= jobs)

@@ -228,7 +228,7 @@ static void look_at_output(struct fft_job *job, size_t index, bool integral, dou
         nan |= isnan(value) != 0;
     }
     if (!finite && nan && job->plan->spec.ignore_missing)
-        direct_mend_output(&state->facts, job->run, index);
+        direct_note(&fft_findings(job)->look_needed); /* holes are mended by tiles of their own, since it takes long */
     else if (!finite)
         direct_note_nonfinite(fft_findings(job), index);
     if (integral && direct_absolute_sum(&state->facts, job->run, index) >= exact_below(layout))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fft and overlap_add where promises_test does not come: jobs, or spectra, so large that they run in stages, and arrays of more
- * than three axes whose rows are longer than a vector. What that test holds every method to, of samples of the outputs. */
+ * than three axes whose rows are longer than a vector. What that test holds every method to, of samples of the outputs. And
+ * holes, which every output has to be made again for: no method does so in few tiles. */
 #include "tests/core/fewer.h"
 #include "tests/core/request.h"
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -124,11 +126,74 @@ static void test_many_axes(void **context)
     check_cases("many axes,", cases, sizeof cases / sizeof cases[0], 0);
 }
 
+static double thread_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* What the longest of its tiles takes of all of them. */
+static double longest_share(const struct convolve_plan *plan, const struct request *request)
+{
+    unsigned char *const scratch = aligned_alloc(64, convolve_plan_scratch_bytes(plan) / 64 * 64 + 64);
+    unsigned char *const tile_scratch = aligned_alloc(64, convolve_plan_tile_scratch_bytes(plan) / 64 * 64 + 64);
+    const struct convolve_run run = {
+        .input = request->input, .kernel = request->kernel, .output = request->output, .scratch = scratch};
+    double all = 0, longest = 0;
+    for (unsigned stage = 0; stage < convolve_plan_stage_count(plan); stage++)
+        for (size_t tile = 0; tile < convolve_plan_tile_count(plan, stage); tile++) {
+            const double since = thread_seconds();
+            convolve_plan_run_tile(plan, &run, stage, tile, tile_scratch);
+            const double took = thread_seconds() - since;
+            all += took;
+            longest = took > longest ? took : longest;
+        }
+    free(scratch);
+    free(tile_scratch);
+    return longest / all;
+}
+
+/* Who waits for a worker, and a deadline, wait for a tile. */
+static void test_holes_take_many_tiles(void **context)
+{
+    static const struct sized cases[] = {
+        {CONVOLVE_FLOAT32, 2, {192, 192}, {31, 31}, CONVOLVE_FULL, CONVOLVE_CONSTANT, CONVOLVE_DIRECT},
+        {CONVOLVE_FLOAT32, 2, {192, 192}, {31, 31}, CONVOLVE_FULL, CONVOLVE_CONSTANT, CONVOLVE_FFT},
+        {CONVOLVE_FLOAT64, 2, {192, 192}, {31, 31}, CONVOLVE_FULL, CONVOLVE_CONSTANT, CONVOLVE_OVERLAP_ADD},
+        {CONVOLVE_FLOAT64, 2, {192, 192}, {31, 31}, CONVOLVE_FULL, CONVOLVE_CONSTANT, CONVOLVE_SEPARABLE},
+        {CONVOLVE_FLOAT32, 1, {60000}, {500}, CONVOLVE_FULL, CONVOLVE_CONSTANT, CONVOLVE_FFT},
+    };
+    (void)context;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t state = i + 1;
+        struct request request = {.spec = {.method = cases[i].method, .dtype = cases[i].dtype, .ignore_missing = true}};
+        struct convolve_plan *plan;
+        struct convolve_error error;
+        request.spec.input.rank = request.spec.kernel.rank = cases[i].rank;
+        memcpy(request.spec.input.size, cases[i].input, sizeof cases[i].input);
+        memcpy(request.spec.kernel.size, cases[i].kernel, sizeof cases[i].kernel);
+        request_begin(&request);
+        request_fill(&request, &state, KIND_POSITIVE, true);
+        for (size_t hole = 0; hole < request.input_count; hole += 3)
+            set_part(request.spec.dtype, request.input, hole, NAN);
+        if (!convolve_plan_create(&plan, &request.spec, request.kernel, &error))
+            fail_msg("%s: %s", convolve_method_name(cases[i].method), error.detail);
+        const double share = longest_share(plan, &request);
+        convolve_plan_destroy(plan);
+        if (share > 0.125)
+            fail_msg("%s, rank %u: one tile takes %g of the time of all", convolve_method_name(cases[i].method),
+                     cases[i].rank, share);
+        request_end(&request);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_staged_requests),
         cmocka_unit_test(test_many_axes),
+        cmocka_unit_test(test_holes_take_many_tiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
