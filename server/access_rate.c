@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "server/access.h"
 #include "server/access_parts.h"
@@ -148,7 +147,7 @@ const char *access_client(const struct config *config, struct request *request, 
     if (config->trusted_proxies.count == 0 || !read_address(peer, strlen(peer), client) || !is_trusted(config, client))
         return peer; /* a Unix socket's callers are all one */
     for (size_t i = request->header_count; i-- > 0;)
-        if (strcasecmp(request->headers[i].name, "X-Forwarded-For") == 0 &&
+        if (request_field_is(&request->headers[i], "X-Forwarded-For") &&
             !go_left(config, request->headers[i].value, client))
             break;
     if (memcmp(client, mapped, sizeof mapped) == 0)

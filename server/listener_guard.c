@@ -54,14 +54,14 @@ bool guard_check(struct guard_framing *framing, const struct request_field *head
             return fail(error, "a header's name is no token: it holds a space, a control character, or nothing");
         if (!is_allowed(value, VALUE))
             return convolve_fail(error, "malformed-request", "", "the header %.64s holds a control character", name);
-        if (strcasecmp(name, "Host") == 0) {
+        if (request_field_is(&headers[i], "Host")) {
             hosts++;
-        } else if (strcasecmp(name, "Content-Length") == 0) {
+        } else if (request_field_is(&headers[i], "Content-Length")) {
             lengths++;
             framing->has_length = true;
             if (!read_length(&framing->length, value))
                 return fail(error, "Content-Length is no number of bytes");
-        } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        } else if (request_field_is(&headers[i], "Transfer-Encoding")) {
             codings++;
             framing->chunked = true;
             if (strcasecmp(value, "chunked") != 0)

@@ -164,7 +164,7 @@ static bool find_range(const struct request *request, const char *type, struct r
 
     *best = (struct range){-1, 0};
     for (size_t i = 0; i < request->header_count; i++) {
-        if (strcasecmp(request->headers[i].name, "Accept") != 0)
+        if (!request_field_is(&request->headers[i], "Accept"))
             continue;
         if (!read_accept(request->headers[i].value, type, best))
             return false;

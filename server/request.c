@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -36,16 +35,10 @@ void request_bring_forward(struct request *request, uint64_t timeout_ms)
         request->deadline_ns = deadline_ns;
 }
 
-/* Most names differ in their first letter. */
-static bool is_named(const struct request_field *field, const char *name)
-{
-    return ((field->name[0] ^ name[0]) & ~0x20) == 0 && strcasecmp(field->name, name) == 0;
-}
-
 const char *request_header(const struct request *request, const char *name)
 {
     for (size_t i = 0; i < request->header_count; i++)
-        if (is_named(&request->headers[i], name))
+        if (request_field_is(&request->headers[i], name))
             return request->headers[i].value;
     return NULL;
 }
@@ -54,7 +47,7 @@ size_t request_header_count(const struct request *request, const char *name)
 {
     size_t count = 0;
     for (size_t i = 0; i < request->header_count; i++)
-        count += is_named(&request->headers[i], name);
+        count += request_field_is(&request->headers[i], name);
     return count;
 }
 

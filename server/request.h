@@ -4,6 +4,8 @@
 #ifndef SERVER_REQUEST_H
 #define SERVER_REQUEST_H
 
+#include <strings.h>
+
 #include "core/convolve.h"
 #include "server/arena.h"
 #include "server/media.h"
@@ -19,6 +21,12 @@ enum request_stage { REQUEST_READING, REQUEST_QUEUED, REQUEST_ANSWERING, REQUEST
 struct request_field {
     const char *name, *value;
 };
+
+/* Whether that is its name, in any case. Most names differ in their first letter. */
+static inline bool request_field_is(const struct request_field *field, const char *name)
+{
+    return ((field->name[0] ^ name[0]) & ~0x20) == 0 && strcasecmp(field->name, name) == 0;
+}
 
 struct request {
     struct daemon *daemon;
