@@ -8,6 +8,51 @@
 typedef uint32_t __attribute__((may_alias)) any_u32;
 typedef uint64_t __attribute__((may_alias)) any_u64;
 
+/* Two phases, whose rows are mostly short: also what is less than a vector goes by vectors. */
+#if defined ISA_avx512
+VEC_INLINE void merge_two_u32(void *out, const void *in, size_t pitch, size_t count)
+{
+    const __m512i first = _mm512_set_epi32(23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __m512i second = _mm512_or_si512(first, _mm512_set1_epi32(8));
+    const any_u32 *from = in;
+    any_u32 *to = out;
+    for (; count >= 32; count -= 32, from += 16, to += 32) {
+        const __m512i a = _mm512_loadu_si512(from), b = _mm512_loadu_si512(from + pitch);
+        _mm512_storeu_si512(to, _mm512_permutex2var_epi32(a, first, b));
+        _mm512_storeu_si512(to + 16, _mm512_permutex2var_epi32(a, second, b));
+    }
+    const uint32_t lanes = (uint32_t)((UINT64_C(1) << count) - 1), high = (1u << (count + 1) / 2) - 1;
+    const __m512i a = _mm512_maskz_loadu_epi32((__mmask16)high, from);
+    const __m512i b = _mm512_maskz_loadu_epi32((__mmask16)((1u << count / 2) - 1), from + pitch);
+    _mm512_mask_storeu_epi32(to, (__mmask16)lanes, _mm512_permutex2var_epi32(a, first, b));
+    _mm512_mask_storeu_epi32(to + 16, (__mmask16)(lanes >> 16), _mm512_permutex2var_epi32(a, second, b));
+}
+VEC_INLINE void merge_two_u64(void *out, const void *in, size_t pitch, size_t count)
+{
+    const __m512i first = _mm512_set_epi64(11, 3, 10, 2, 9, 1, 8, 0);
+    const __m512i second = _mm512_or_si512(first, _mm512_set1_epi64(4));
+    const any_u64 *from = in;
+    any_u64 *to = out;
+    for (; count >= 16; count -= 16, from += 8, to += 16) {
+        const __m512i a = _mm512_loadu_si512(from), b = _mm512_loadu_si512(from + pitch);
+        _mm512_storeu_si512(to, _mm512_permutex2var_epi64(a, first, b));
+        _mm512_storeu_si512(to + 8, _mm512_permutex2var_epi64(a, second, b));
+    }
+    const uint32_t lanes = (1u << count) - 1, high = (1u << (count + 1) / 2) - 1;
+    const __m512i a = _mm512_maskz_loadu_epi64((__mmask8)high, from);
+    const __m512i b = _mm512_maskz_loadu_epi64((__mmask8)((1u << count / 2) - 1), from + pitch);
+    _mm512_mask_storeu_epi64(to, (__mmask8)lanes, _mm512_permutex2var_epi64(a, first, b));
+    _mm512_mask_storeu_epi64(to + 8, (__mmask8)(lanes >> 8), _mm512_permutex2var_epi64(a, second, b));
+}
+#define DEFINE_MERGE_TWO(suffix)
+#else
+#define DEFINE_MERGE_TWO(suffix)                                                                                       \
+    VEC_INLINE void merge_two_##suffix(void *out, const void *in, size_t pitch, size_t count)                          \
+    {                                                                                                                  \
+        merge_phases_##suffix(out, in, pitch, count, 2);                                                               \
+    }
+#endif
+
 #define DEFINE_PHASES(suffix)                                                                                          \
     VEC_INLINE void split_phases_##suffix(any_##suffix *restrict out, size_t pitch, const any_##suffix *restrict in,   \
                                           size_t count, size_t phases)                                                 \
@@ -29,6 +74,7 @@ typedef uint64_t __attribute__((may_alias)) any_u64;
         for (size_t phase = 0; whole * phases + phase < count; phase++)                                                \
             out[whole * phases + phase] = in[phase * pitch + whole];                                                   \
     }                                                                                                                  \
+    DEFINE_MERGE_TWO(suffix)                                                                                           \
     void ROUTINE(split_##suffix)(void *out, size_t pitch, const void *in, size_t count, size_t phases)                 \
     {                                                                                                                  \
         if (phases == 2)                                                                                               \
@@ -41,7 +87,7 @@ typedef uint64_t __attribute__((may_alias)) any_u64;
     void ROUTINE(merge_##suffix)(void *out, const void *in, size_t pitch, size_t count, size_t phases)                 \
     {                                                                                                                  \
         if (phases == 2)                                                                                               \
-            merge_phases_##suffix(out, in, pitch, count, 2);                                                           \
+            merge_two_##suffix(out, in, pitch, count);                                                                 \
         else if (phases == 4)                                                                                          \
             merge_phases_##suffix(out, in, pitch, count, 4);                                                           \
         else                                                                                                           \
