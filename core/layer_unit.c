@@ -102,12 +102,18 @@ static void move_rows(const struct layer_unit *unit)
     const struct layer_state *state = unit->state;
     const size_t bytes = state->element_bytes, parts = state->parts;
     const size_t pitch = state->target.axis_pitch[2] * state->cut[2].phases_apart * parts;
-    const unsigned char *const made = unit->made;
-    for (size_t row = unit->row; row < unit->row + unit->rows; row++)
-        for (size_t y = 0; y < unit->count[1]; y++)
-            layer_move_row(state, layer_target_row(unit, row, y),
-                           made + ((row - unit->row) * unit->made_pitch + y * unit->row_pitch) * bytes, unit->count[2],
-                           pitch);
+    const size_t row_bytes = state->target.axis_pitch[1] * state->cut[1].phases_apart * parts * bytes;
+    const struct simd_routines *const routines = unit->plan->routines;
+    for (size_t row = 0; row < unit->rows; row++) {
+        const unsigned char *made = (const unsigned char *)unit->made + row * unit->made_pitch * bytes;
+        unsigned char *to = layer_target_row(unit, unit->row + row, 0);
+        for (size_t y = 0; y < unit->count[1]; y++, made += unit->row_pitch * bytes, to += row_bytes) {
+            if (pitch == 1)
+                memcpy(to, made, unit->count[2] * bytes);
+            else
+                (bytes == 4 ? routines->spread_u32 : routines->spread_u64)(to, pitch, made, unit->count[2]);
+        }
+    }
 }
 
 /* ---- Panels ----------------------------------------------------------------------------------------------------------- */
