@@ -11,5 +11,6 @@
             ".balign 8\nembedded_" name "_bytes:\n.quad 1b - embedded_" name "\n"                                      \
             ".previous\n")
 
+EMBED("docs_html", "web/docs.html");
 EMBED("index_html", "web/index.html");
 EMBED("openapi_json", "web/openapi.json");

@@ -5,7 +5,9 @@
 
 #include <stddef.h>
 
-extern const char embedded_index_html[]; /* web/index.html; no NUL at the end */
+extern const char embedded_docs_html[]; /* web/docs.html; no NUL at the end */
+extern const size_t embedded_docs_html_bytes;
+extern const char embedded_index_html[]; /* web/index.html; likewise */
 extern const size_t embedded_index_html_bytes;
 extern const char embedded_openapi_json[]; /* web/openapi.json; likewise */
 extern const size_t embedded_openapi_json_bytes;

@@ -14,7 +14,7 @@ struct convolve_error;
 enum endpoint_flags {
     ENDPOINT_COMPUTE = 1, /* counts for rate limits, has a body, may be queued */
     ENDPOINT_OPEN = 2, /* no API key, no connection limit: health and metrics */
-    ENDPOINT_PAGE = 4, /* no API key: the playground's own files */
+    ENDPOINT_PAGE = 4, /* no API key: pages that hold nothing of this daemon's own */
     ENDPOINT_JSON = 8, /* answers with JSON alone, so that an Accept without it is refused */
     ENDPOINT_NPY = 16, /* or with a .npy file where that is asked for */
     ENDPOINT_PICTURE = 32, /* takes a picture and answers with one */

@@ -6,7 +6,7 @@
 struct endpoint;
 
 extern const struct endpoint endpoint_health, endpoint_ready, endpoint_metrics, endpoint_info; /* about.c */
-extern const struct endpoint endpoint_root, endpoint_openapi, endpoint_problem; /* about_pages.c */
+extern const struct endpoint endpoint_root, endpoint_docs, endpoint_openapi, endpoint_problem; /* about_pages.c */
 extern const struct endpoint endpoint_kernels, endpoint_kernel; /* about_kernels.c */
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* GET /openapi.json, and pages for people: GET / and GET /problems/{slug}. Complete in themselves: no page asks for anything from elsewhere, and the
+/* GET /openapi.json, and pages for people: GET /, GET /docs and GET /problems/{slug}. Complete in themselves: no page asks for anything from elsewhere, and the
  * policy sent with it would not let it. */
 #include "server/endpoints/about.h"
 
@@ -11,10 +11,12 @@
 #include "server/embedded.h"
 #include "server/endpoint.h"
 #include "server/endpoints/text.h"
+#include "server/formats/base64.h"
 #include "server/nearest.h"
 #include "server/problem.h"
 #include "server/request.h"
 #include "server/response.h"
+#include "server/tls.h"
 
 static const char html[] = "text/html; charset=utf-8";
 static const char policy[] = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -47,6 +49,38 @@ static enum endpoint_answer answer_root(struct request *request, struct response
     if (!text_answer(&text, request, response, html, error))
         return ENDPOINT_FAILED;
     response_header(response, "Content-Security-Policy", policy);
+    return ENDPOINT_ANSWERED;
+}
+
+/* "style-src 'sha256-...'; ": what stands between these two tags of the page may be used, nothing else. It is hashed as it is sent, so
+ * no build can have hashed something else, and that takes microseconds. */
+static void allow_part(struct text *text, const char *directive, const char *opening, const char *closing)
+{
+    const char *const end = embedded_docs_html + embedded_docs_html_bytes;
+    const char *part = memmem(embedded_docs_html, embedded_docs_html_bytes, opening, strlen(opening)), *stop;
+    uint8_t hash[TLS_SHA256_BYTES];
+    char encoded[4 * ((TLS_SHA256_BYTES + 2) / 3)];
+    part += strlen(opening);
+    stop = memmem(part, (size_t)(end - part), closing, strlen(closing));
+    if (!tls_sha256(hash, part, (size_t)(stop - part)))
+        text->failed = true;
+    base64_encode(encoded, hash, sizeof hash);
+    text_add(text, "%s 'sha256-%.*s'; ", directive, (int)sizeof encoded, encoded);
+}
+
+static enum endpoint_answer answer_docs(struct request *request, struct response *response,
+                                        struct convolve_error *error)
+{
+    struct text allowed = {.arena = &request->arena};
+    text_add(&allowed, "default-src 'none'; ");
+    allow_part(&allowed, "style-src", "<style>", "</style>");
+    allow_part(&allowed, "script-src", "<script>", "</script>");
+    text_add(&allowed, "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    text_add_bytes(&allowed, "", 1); /* the NUL at its end */
+    if (!text_answer(&allowed, request, response, html, error))
+        return ENDPOINT_FAILED;
+    response_text(response, 200, html, embedded_docs_html, embedded_docs_html_bytes);
+    response_header(response, "Content-Security-Policy", allowed.bytes);
     return ENDPOINT_ANSWERED;
 }
 
@@ -124,6 +158,7 @@ static enum endpoint_answer answer_problem(struct request *request, struct respo
     return ENDPOINT_ANSWERED;
 }
 
+const struct endpoint endpoint_docs = {.answer = answer_docs};
 const struct endpoint endpoint_openapi = {.answer = answer_openapi};
 const struct endpoint endpoint_root = {.answer = answer_root};
 const struct endpoint endpoint_problem = {.answer = answer_problem};

@@ -46,6 +46,8 @@ static void paths_and_keys(void **state)
         {"GET", "/metrics", true, 200},
         {"GET", "/", true, 200},
         {"HEAD", "/", true, 200},
+        {"GET", "/docs", true, 200},
+        {"GET", "/openapi.json", false, 200},
         {"POST", "/v1/convolve", false, 200},
         {"POST", "/v1/conv", false, 422},
         {"GET", "/v1/info", false, 200},

@@ -177,6 +177,7 @@ static void answers(void **state)
         {"npy of counts", "/v1/convolve", request_of(200000, false, ""), "application/x-npy", true},
         {"a short npy of counts", "/v1/convolve", request_of(1000, false, ""), "application/x-npy", true},
         {"a page", "/", NULL, "text/html", true},
+        {"the reference", "/docs", NULL, "text/html", true},
         {"kernels", "/v1/kernels", NULL, NULL, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
