@@ -9,7 +9,7 @@
 enum {
     WEIGHT_BYTES = 26 << 10, /* of the first-level cache, for the weights of some channels */
     LANE_BYTES = 128, /* of the lanes of a block */
-    CHAIN_LEAST = 256, /* terms of a sum */
+    CHAIN_LEAST = 64, /* terms of a sum */
 };
 
 /* As measured. Panels of places are a little faster where their lanes are full, and what is made needs no turning; but they
