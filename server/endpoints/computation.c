@@ -20,7 +20,7 @@
 #include "server/response.h"
 
 /* A body is read to its end where it came in, unless it is longer, or packed, so that its length says nothing. */
-enum { INLINE_BODY_BYTES = 32 << 10 };
+enum { INLINE_BODY_BYTES = 32 << 10, LONG_OUTPUT_BYTES = 64 << 10, ANSWER_BYTES = 320 << 10 };
 
 /* ---- JSON, the way in and out that every caller has ---- */
 
@@ -115,6 +115,22 @@ static struct request *request_of(struct job *job)
     return (struct request *)((char *)job - offsetof(struct request, job));
 }
 
+/* Workers take their scratch later, each for itself, and hold it for a while; and a long answer is not begun without room for its
+ * head and two pieces. Where that would not fit although the request were alone, it is told before anything is computed. */
+static bool leaves_room(struct request *request, size_t output_bytes)
+{
+    const size_t tile_bytes = convolve_plan_tile_scratch_bytes(((struct computation *)request->state)->plan);
+    const size_t answer_bytes = output_bytes > LONG_OUTPUT_BYTES ? ANSWER_BYTES : 0;
+
+    if (tile_bytes == 0)
+        return true;
+    if (!arena_charge(&request->arena, answer_bytes))
+        return false;
+    const bool fits = arena_fits(&request->arena, tile_bytes, request->daemon->threads);
+    arena_discharge(&request->arena, answer_bytes);
+    return fits;
+}
+
 /* Output and scratch, all that the tiles need. */
 static bool take_memory(struct request *request, struct convolve_error *error)
 {
@@ -128,10 +144,7 @@ static bool take_memory(struct request *request, struct convolve_error *error)
         return convolve_fail(error, "too-large", "", "the output's size cannot be counted");
     output = arena_block(&request->arena, output_bytes);
     state->run.scratch = arena_block(&request->arena, convolve_plan_scratch_bytes(state->plan));
-    /* Workers take their scratch later, each for itself; what cannot be had then either is told now. */
-    const size_t tile_bytes = convolve_plan_tile_scratch_bytes(state->plan);
-    if (!output || !state->run.scratch ||
-        (tile_bytes > 0 && !arena_fits(&request->arena, tile_bytes, request->daemon->threads)))
+    if (!output || !state->run.scratch || !leaves_room(request, output_bytes))
         return admission_fail_memory(request, error);
     state->run.output = output + state->output->headroom;
     return true;
