@@ -10,6 +10,7 @@ enum {
     WEIGHT_BYTES = 26 << 10, /* of the first-level cache, for the weights of some channels */
     LANE_BYTES = 128, /* of the lanes of a block */
     CHAIN_LEAST = 64, /* terms of a sum */
+    CHAIN_LONG = 256, /* below, the turning of what is made weighs more */
 };
 
 /* As measured. Panels of places are a little faster where their lanes are full, and what is made needs no turning; but they
@@ -24,9 +25,9 @@ bool layer_outer_suits(const struct layer_state *state)
         chain = chain > SIZE_MAX / state->cut[i].taps ? SIZE_MAX : chain * state->cut[i].taps;
         places = places > SIZE_MAX / state->cut[i].places ? SIZE_MAX : places * state->cut[i].places;
     }
+    const bool gaps_weigh = chain < CHAIN_LONG ? gap >= (x->places + 31) / 32 : gap >= x->places / 32;
     return state->element != LAYER_U64 && state->parts == 1 && !state->by_rows && lanes >= 2 * line &&
-           lanes - state->rows <= lanes / 8 && chain >= CHAIN_LEAST &&
-           (places <= LAYER_OUTER_PLACES || gap >= x->places / 32);
+           lanes - state->rows <= lanes / 8 && chain >= CHAIN_LEAST && (places <= LAYER_OUTER_PLACES || gaps_weigh);
 }
 
 bool layer_outer_packs_late(const struct layer_state *state)
