@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-static struct convolve_scalar scalar_at(enum convolve_dtype dtype, const void *tensor, size_t element)
+struct convolve_scalar explain_scalar_at(enum convolve_dtype dtype, const void *tensor, size_t element)
 {
     switch (dtype) {
     case CONVOLVE_FLOAT64:
@@ -232,12 +232,13 @@ bool explain_step(struct explain_walk *walk, struct convolve_term *term)
     *term = (struct convolve_term){0};
     const bool is_term =
         locate_term(&walk->geometry, spec, walk->output, walk->tap, term, &input_element, &kernel_element);
-    term->kernel = scalar_at(spec->dtype, walk->tensors->kernel, kernel_element);
+    term->kernel = explain_scalar_at(spec->dtype, walk->tensors->kernel, kernel_element);
     if (walk->geometry.conjugated)
         term->kernel.imag = -term->kernel.imag;
     if (is_term) {
         const bool constant = input_element == BOUNDARY_NONE;
-        term->input = constant ? constant_of(spec) : scalar_at(spec->dtype, walk->tensors->input, input_element);
+        term->input =
+            constant ? constant_of(spec) : explain_scalar_at(spec->dtype, walk->tensors->input, input_element);
         term->missing = walk->ignore_missing && !constant && (isnan(term->input.real) || isnan(term->input.imag));
         add_product(&walk->sums, spec, term);
         if (term->missing)

@@ -31,6 +31,9 @@ struct explain_walk {
     struct explain_sums sums;
 };
 
+/* The number in that place of a tensor; a complex one takes two values. */
+struct convolve_scalar explain_scalar_at(enum convolve_dtype dtype, const void *tensor, size_t element);
+
 /* As convolve_explain_begin, _step and _conclude. */
 bool explain_begin(struct explain_walk *walk, const struct convolve_spec *spec, const struct convolve_run *tensors,
                    size_t index, struct convolve_error *error);

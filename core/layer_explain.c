@@ -4,27 +4,10 @@
 #include "core/layer_explain.h"
 
 #include "core/boundary.h"
+#include "core/explain.h"
+#include "core/plan.h"
 
 #include <math.h>
-
-static struct convolve_scalar scalar_at(enum convolve_dtype dtype, const void *tensor, size_t element)
-{
-    switch (dtype) {
-    case CONVOLVE_FLOAT64:
-        return (struct convolve_scalar){.real = ((const double *)tensor)[element]};
-    case CONVOLVE_FLOAT32:
-        return (struct convolve_scalar){.real = (double)((const float *)tensor)[element]};
-    case CONVOLVE_INT64:
-        return (struct convolve_scalar){.integer = ((const int64_t *)tensor)[element]};
-    case CONVOLVE_COMPLEX128:
-        return (struct convolve_scalar){.real = ((const double *)tensor)[2 * element],
-                                        .imag = ((const double *)tensor)[2 * element + 1]};
-    case CONVOLVE_COMPLEX64:
-        return (struct convolve_scalar){.real = (double)((const float *)tensor)[2 * element],
-                                        .imag = (double)((const float *)tensor)[2 * element + 1]};
-    }
-    return (struct convolve_scalar){0};
-}
 
 /* ---- One term --------------------------------------------------------------------------------------------------------- */
 
@@ -156,14 +139,15 @@ static void take(struct layer_walk *walk, struct convolve_term *term, const stru
     const enum convolve_dtype dtype = geometry->dtype;
     struct convolve_scalar x = {0}, w;
     if (layer_reads_y(geometry))
-        x = scalar_at(dtype, geometry->operation == CONVOLVE_LAYER_TRANSPOSE ? tensors->input : tensors->grad_output,
-                      side_element(walk, false, spot->y_place));
+        x = explain_scalar_at(dtype,
+                              geometry->operation == CONVOLVE_LAYER_TRANSPOSE ? tensors->input : tensors->grad_output,
+                              side_element(walk, false, spot->y_place));
     else if (!spot->zero)
-        x = scalar_at(dtype, tensors->input, side_element(walk, true, spot->x_place));
+        x = explain_scalar_at(dtype, tensors->input, side_element(walk, true, spot->x_place));
     if (geometry->operation == CONVOLVE_LAYER_BACKWARD_WEIGHT)
-        w = scalar_at(dtype, tensors->grad_output, side_element(walk, false, spot->y_place));
+        w = explain_scalar_at(dtype, tensors->grad_output, side_element(walk, false, spot->y_place));
     else
-        w = scalar_at(dtype, tensors->kernel, weight_element(walk, spot->tap));
+        w = explain_scalar_at(dtype, tensors->kernel, weight_element(walk, spot->tap));
     add_product(walk, x, w);
     if (term)
         tell(term, walk, spot, x, w);
@@ -327,7 +311,7 @@ static void add_bias(struct layer_walk *walk, struct layer_value *found)
     const struct layer_geometry *geometry = walk->geometry;
     const size_t channel = layer_reads_y(geometry) ? walk->group * geometry->x.channels + walk->x_channel
                                                    : walk->group * geometry->y.channels + walk->y_channel;
-    const struct convolve_scalar bias = scalar_at(geometry->dtype, walk->tensors->bias, channel);
+    const struct convolve_scalar bias = explain_scalar_at(geometry->dtype, walk->tensors->bias, channel);
     exact_sum_add(&walk->integer, bias.integer);
     walk->chain.real += bias.real;
     walk->chain.imag += bias.imag;
@@ -385,11 +369,6 @@ struct layer_value layer_define(const struct layer_geometry *geometry, const str
 
 /* ---- How many there are ----------------------------------------------------------------------------------------------- */
 
-static uint64_t multiply(uint64_t a, uint64_t b)
-{
-    return __builtin_mul_overflow(a, b, &a) ? UINT64_MAX : a;
-}
-
 /* Of one axis of an operation that sums over y: the cells that stand for the output, and with how many pairs of a tap and a
  * place of y those are met. Axes too long to look at count whole. */
 static void count_axis(const struct layer_walk *walk, unsigned i, uint64_t *cells, uint64_t *pairs)
@@ -399,13 +378,13 @@ static void count_axis(const struct layer_walk *walk, unsigned i, uint64_t *cell
     const enum convolve_boundary boundary = walk->geometry->boundary;
     uint64_t found = 0;
     *cells = walk->cell_counts[i];
-    *pairs = boundary == CONVOLVE_CONSTANT ? axis->kernel : multiply(axis->kernel, axis->y);
+    *pairs = boundary == CONVOLVE_CONSTANT ? axis->kernel : plan_count_multiply(axis->kernel, axis->y);
     if (*cells > 1 && *cells <= LOOKED_AT) {
         for (size_t cell = 0; cell < walk->cell_counts[i]; cell++)
             found += boundary_index(boundary, (int64_t)cell - axis->before, axis->x) == walk->home[i];
         *cells = found;
     }
-    if (multiply(axis->kernel, axis->y) > LOOKED_AT)
+    if (plan_count_multiply(axis->kernel, axis->y) > LOOKED_AT)
         return;
     *pairs = 0;
     for (size_t tap = 0; tap < axis->kernel; tap++)
@@ -423,12 +402,12 @@ void layer_walk_counts(const struct layer_walk *walk, uint64_t *steps, uint64_t 
         uint64_t cells = 1, pairs = walk->inner_counts[i];
         if (layer_reads_y(walk->geometry))
             count_axis(walk, i, &cells, &pairs);
-        *steps = multiply(*steps, walk->inner_counts[i]);
-        all_cells = multiply(all_cells, cells);
-        all_pairs = multiply(all_pairs, pairs);
-        passed = multiply(passed, walk->cell_counts[i]);
+        *steps = plan_count_multiply(*steps, walk->inner_counts[i]);
+        all_cells = plan_count_multiply(all_cells, cells);
+        all_pairs = plan_count_multiply(all_pairs, pairs);
+        passed = plan_count_multiply(passed, walk->cell_counts[i]);
     }
-    *terms = multiply(*terms, all_pairs);
-    *steps = multiply(*steps, all_cells);
-    *steps = __builtin_add_overflow(*steps, passed, steps) ? UINT64_MAX : *steps;
+    *terms = plan_count_multiply(*terms, all_pairs);
+    *steps = plan_count_multiply(*steps, all_cells);
+    *steps = plan_count_add(*steps, passed);
 }

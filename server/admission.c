@@ -7,15 +7,10 @@
 
 #include "server/daemon.h"
 #include "server/request.h"
+#include "server/saturating.h"
 
 /* Multiply-adds and bytes below which a job runs where it was decoded: some tens of microseconds on one core. */
 enum { TINY_WORK = 65536 };
-
-static uint64_t add_saturating(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
 
 static bool fail_too_large(struct convolve_error *error, const char *limit, uint64_t allowed, uint64_t requested,
                            const char *what)
@@ -32,7 +27,7 @@ static bool fail_too_large(struct convolve_error *error, const char *limit, uint
 uint64_t admission_bytes(const struct request *request, const struct convolve_cost *cost)
 {
     (void)request;
-    return add_saturating(cost->tensor_bytes, cost->scratch_bytes);
+    return saturating_add(cost->tensor_bytes, cost->scratch_bytes);
 }
 
 bool admission_check(const struct request *request, const struct convolve_cost *cost, struct convolve_error *error)
@@ -83,7 +78,7 @@ bool admission_fail_cost(const struct request *request, bool plan, struct convol
 
 bool admission_is_tiny(const struct convolve_cost *cost)
 {
-    return add_saturating(cost->multiply_adds, cost->tensor_bytes) <= TINY_WORK;
+    return saturating_add(cost->multiply_adds, cost->tensor_bytes) <= TINY_WORK;
 }
 
 bool admission_fail_memory(const struct request *request, struct convolve_error *error)

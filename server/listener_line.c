@@ -7,7 +7,6 @@
  * would stand still. It is certain for a sender, whom libmicrohttpd asks for the next piece at once; for a reader where bytes of
  * its body are there. A reader without any leaves the line: it costs nothing until some come. Bytes that TLS has unpacked cannot be
  * seen from outside, so under TLS there is no line. */
-#include <string.h>
 #include <sys/socket.h>
 
 #include "server/listener_parts.h"
@@ -95,14 +94,12 @@ bool line_before_piece(struct exchange *exchange)
     const bool had_turn = take_turn(exchange);
     if (had_turn) {
         give_turn();
-        others_are_under_way(exchange, clock_now_ns());
-        return false;
-    }
-    if (line.given) {
+    } else if (line.given) {
         join(exchange);
         return true;
     }
-    if (!others_are_under_way(exchange, clock_now_ns()))
+    const bool others = others_are_under_way(exchange, clock_now_ns());
+    if (had_turn || !others)
         return false;
     go_next(exchange);
     return true;

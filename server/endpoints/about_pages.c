@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* GET /openapi.json, and pages for people: GET /, GET /docs and GET /problems/{slug}. Complete in themselves: no page asks for anything from elsewhere, and the
- * policy sent with it would not let it. */
+/* GET /openapi.json, and pages for people: GET /, GET /docs and GET /problems/{slug}. Complete in themselves: no page asks for
+ * anything from elsewhere, and the policy sent with it would not let it. */
 #include "server/endpoints/about.h"
 
 #include <string.h>
 
 #include "core/convolve.h"
+#include "server/admission.h"
 #include "server/config.h"
 #include "server/daemon.h"
 #include "server/embedded.h"
@@ -77,8 +78,10 @@ static enum endpoint_answer answer_docs(struct request *request, struct response
     allow_part(&allowed, "script-src", "<script>", "</script>");
     text_add(&allowed, "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     text_add_bytes(&allowed, "", 1); /* the NUL at its end */
-    if (!text_answer(&allowed, request, response, html, error))
+    if (allowed.failed) {
+        admission_fail_memory(request, error);
         return ENDPOINT_FAILED;
+    }
     response_text(response, 200, html, embedded_docs_html, embedded_docs_html_bytes);
     response_header(response, "Content-Security-Policy", allowed.bytes);
     return ENDPOINT_ANSWERED;

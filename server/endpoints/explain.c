@@ -18,6 +18,7 @@
 #include "server/formats/json_hints.h"
 #include "server/request.h"
 #include "server/response.h"
+#include "server/saturating.h"
 
 /* Of a piece of the job: walking takes some tens of nanoseconds, writing some hundred more. */
 enum { STEPS_WALKED = 8192, STEPS_WRITTEN = 1024, STEP_WORK = 64 };
@@ -209,11 +210,6 @@ static bool derive_operation(struct request *request, struct convolve_error *err
                                  request->daemon->threads, error);
 }
 
-static uint64_t add_saturating(uint64_t a, uint64_t b)
-{
-    return __builtin_add_overflow(a, b, &a) ? UINT64_MAX : a;
-}
-
 /* The operation's own cost tells the output's shape, and whether the method could do it. What is spent is one window, and a text
  * in place of the output. */
 static bool derive(struct request *request, struct convolve_error *error)
@@ -236,7 +232,7 @@ static bool derive(struct request *request, struct convolve_error *error)
         return false;
     const size_t element = convolve_dtype_bytes(cost->dtype);
     const uint64_t text_bytes = explain_text_bytes(&walk, cost->dtype);
-    cost->tensor_bytes = add_saturating(cost->tensor_bytes - cost->output_count * element, text_bytes);
+    cost->tensor_bytes = saturating_add(cost->tensor_bytes - cost->output_count * element, text_bytes);
     cost->scratch_bytes = 0;
     cost->output_count = (size_t)(text_bytes / element + 1);
     cost->multiply_adds = walk.steps;
@@ -274,7 +270,7 @@ static void begin_steps(struct request *request)
 {
     const struct explain_state *state = request->state;
     request->log_method = convolve_method_name(CONVOLVE_DIRECT);
-    request->job.work = add_saturating(state->computation.cost.multiply_adds * STEP_WORK, state->text.bytes_max);
+    request->job.work = saturating_add(state->computation.cost.multiply_adds * STEP_WORK, state->text.bytes_max);
 }
 
 static bool run_step(struct request *request, bool *more, struct convolve_error *error)

@@ -9,6 +9,7 @@
 #include "server/endpoints/image_members.h"
 #include "server/endpoints/inputs.h"
 #include "server/request.h"
+#include "server/saturating.h"
 
 enum { SAMPLE_WORK = 64 }; /* multiply-adds that decoding and encoding a sample take as long as */
 
@@ -50,18 +51,6 @@ double image_cost_bound(const struct image_members *members, const struct image 
     return factor * plane_bound + beside;
 }
 
-static uint64_t add(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
-
-static uint64_t multiply(uint64_t a, uint64_t b)
-{
-    uint64_t product;
-    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
-}
-
 static uint64_t larger(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
@@ -74,20 +63,20 @@ static void scale_cost(struct image_cost *cost, const struct request *request, c
     const struct image *image = &picture->image;
     struct convolve_cost *whole = &cost->whole;
     const bool npy = request->media.picture == MEDIA_ANSWER_NPY;
-    const uint64_t samples = multiply(cost->cells, image->channels);
-    const uint64_t array = npy ? multiply(samples, sizeof(double)) : 0;
-    const uint64_t decoding = add(picture->capacity, image_reader_scratch_bytes(picture->reader));
-    const uint64_t computing = add(add(whole->tensor_bytes, whole->scratch_bytes), array);
+    const uint64_t samples = saturating_multiply(cost->cells, image->channels);
+    const uint64_t array = npy ? saturating_multiply(samples, sizeof(double)) : 0;
+    const uint64_t decoding = saturating_add(picture->capacity, image_reader_scratch_bytes(picture->reader));
+    const uint64_t computing = saturating_add(saturating_add(whole->tensor_bytes, whole->scratch_bytes), array);
     const enum image_format format = request->media.picture == MEDIA_ANSWER_JPEG ? IMAGE_JPEG : IMAGE_PNG;
     const uint64_t encoding = npy ? 0 : image_writer_scratch_bytes(format, image);
 
-    whole->tensor_bytes = add(sample_bytes, larger(decoding, larger(computing, encoding)));
+    whole->tensor_bytes = saturating_add(sample_bytes, larger(decoding, larger(computing, encoding)));
     whole->scratch_bytes = 0;
-    whole->multiply_adds = multiply(whole->multiply_adds, cost->planes);
+    whole->multiply_adds = saturating_multiply(whole->multiply_adds, cost->planes);
     whole->output =
         (struct convolve_shape){image->channels > 1 ? 3 : 2, {image->height, image->width, image->channels}};
     whole->output_count = samples;
-    cost->work = add(whole->multiply_adds, multiply(samples, SAMPLE_WORK));
+    cost->work = saturating_add(whole->multiply_adds, saturating_multiply(samples, SAMPLE_WORK));
 }
 
 /* What is left of `max_error` for a plane's results. */
@@ -152,7 +141,8 @@ bool image_cost_check(struct image_cost *cost, struct request *request, const st
     if (!image_bytes(image, &bytes))
         bytes = SIZE_MAX;
     scale_cost(cost, request, picture, bytes);
-    const uint64_t output =
-        request->media.picture == MEDIA_ANSWER_NPY ? multiply(cost->whole.output_count, sizeof(double)) : bytes;
+    const uint64_t output = request->media.picture == MEDIA_ANSWER_NPY
+                                ? saturating_multiply(cost->whole.output_count, sizeof(double))
+                                : bytes;
     return members->options.plan || admission_check_output(request, &cost->whole, output, error);
 }
