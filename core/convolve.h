@@ -75,6 +75,12 @@ struct convolve_shape {
 /* The number of elements; false where it does not fit size_t. */
 bool convolve_shape_count(const struct convolve_shape *shape, size_t *count);
 
+/* A shape as a client writes it: "[2, 3]". */
+struct convolve_shape_text {
+    char text[CONVOLVE_RANK_MAX * 23 + 3];
+};
+struct convolve_shape_text convolve_shape_text(const struct convolve_shape *shape);
+
 /* One value of any dtype: `integer` for int64, else `real` and, for complex, `imag`. */
 struct convolve_scalar {
     int64_t integer;

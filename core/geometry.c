@@ -10,22 +10,6 @@
 
 __extension__ typedef unsigned __int128 wide;
 
-/* A shape as the client writes it, for details. */
-struct shape_text {
-    char text[8 * 23 + 3];
-};
-
-static struct shape_text shape_text(const struct convolve_shape *shape)
-{
-    struct shape_text text = {"["};
-    size_t used = 1;
-    for (unsigned axis = 0; axis < shape->rank; axis++)
-        used +=
-            (size_t)snprintf(text.text + used, sizeof text.text - used, "%s%zu", axis ? ", " : "", shape->size[axis]);
-    snprintf(text.text + used, sizeof text.text - used, "]");
-    return text;
-}
-
 /* A length that may exceed 64 bits, for details. */
 struct wide_text {
     char text[41];
@@ -151,7 +135,7 @@ static bool check_empty(const struct convolve_spec *spec, bool *empty, struct co
                 return convolve_fail(error, "empty-tensor", pointers[i],
                                      "%s has shape %s, so axis %u has length 0 and there is nothing to compute from: "
                                      "every axis needs a length of 1 or more",
-                                     pointers[i] + 1, shape_text(shapes[i]).text, axis);
+                                     pointers[i] + 1, convolve_shape_text(shapes[i]).text, axis);
             *empty = true;
         }
     }

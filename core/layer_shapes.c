@@ -23,21 +23,6 @@ struct layer_wide_text layer_wide_text(layer_wide value)
     return text;
 }
 
-struct shape_text {
-    char text[8 * 23 + 3];
-};
-
-static struct shape_text shape_text(const struct convolve_shape *shape)
-{
-    struct shape_text text = {"["};
-    size_t used = 1;
-    for (unsigned axis = 0; axis < shape->rank; axis++)
-        used +=
-            (size_t)snprintf(text.text + used, sizeof text.text - used, "%s%zu", axis ? ", " : "", shape->size[axis]);
-    snprintf(text.text + used, sizeof text.text - used, "]");
-    return text;
-}
-
 const char *layer_input_pointer(const struct convolve_layer_spec *spec)
 {
     return spec->operation == CONVOLVE_LAYER_BACKWARD_INPUT ? "/input_shape" : "/input";
@@ -136,7 +121,7 @@ static bool check_empty(const char *pointer, const struct convolve_shape *shape,
             return convolve_fail(error, "empty-tensor", pointer,
                                  "%s has shape %s, so axis %u has length 0 and there is nothing to compute from: every "
                                  "axis needs a length of 1 or more",
-                                 pointer + 1, shape_text(shape).text, axis);
+                                 pointer + 1, convolve_shape_text(shape).text, axis);
     return true;
 }
 
@@ -205,7 +190,7 @@ static bool check_channels(const struct convolve_layer_spec *spec, struct convol
     if (spec->bias_given && (spec->bias.rank != 1 || spec->bias.size[0] != filters))
         return convolve_fail(error, "shape-mismatch", "/bias",
                              "bias has shape %s, but the output has %zu channels: its shape must be [%zu]",
-                             shape_text(&spec->bias).text, filters, filters);
+                             convolve_shape_text(&spec->bias).text, filters, filters);
     return true;
 }
 
@@ -228,7 +213,8 @@ bool layer_check_grad_output(const struct convolve_layer_spec *spec, const struc
         if (spec->grad_output.size[axis] != expected->size[axis])
             return convolve_fail(error, "shape-mismatch", "/grad_output",
                                  "grad_output has shape %s, but conv of %s with %s gives %s: axis %u must be %zu",
-                                 shape_text(&spec->grad_output).text, shape_text(&spec->input).text,
-                                 shape_text(&spec->weight).text, shape_text(expected).text, axis, expected->size[axis]);
+                                 convolve_shape_text(&spec->grad_output).text, convolve_shape_text(&spec->input).text,
+                                 convolve_shape_text(&spec->weight).text, convolve_shape_text(expected).text, axis,
+                                 expected->size[axis]);
     return true;
 }

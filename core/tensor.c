@@ -3,6 +3,7 @@
 #include "core/convolve.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 static const struct {
     const char *name;
@@ -58,4 +59,15 @@ bool convolve_shape_count(const struct convolve_shape *shape, size_t *count)
     }
     *count = product;
     return true;
+}
+
+struct convolve_shape_text convolve_shape_text(const struct convolve_shape *shape)
+{
+    struct convolve_shape_text text = {"["};
+    size_t used = 1;
+    for (unsigned axis = 0; axis < shape->rank; axis++)
+        used +=
+            (size_t)snprintf(text.text + used, sizeof text.text - used, "%s%zu", axis ? ", " : "", shape->size[axis]);
+    snprintf(text.text + used, sizeof text.text - used, "]");
+    return text;
 }

@@ -160,28 +160,19 @@ static bool make_inputs(struct request *request, struct convolve_error *error)
 
 /* ---- Cost ---- */
 
-static void show_shape(char *out, size_t bytes, const struct convolve_shape *shape)
-{
-    size_t used = (size_t)snprintf(out, bytes, "[");
-    for (unsigned i = 0; i < shape->rank && used < bytes; i++)
-        used += (size_t)snprintf(out + used, bytes - used, i ? ", %zu" : "%zu", shape->size[i]);
-    if (used < bytes)
-        snprintf(out + used, bytes - used, "]");
-}
-
 /* The place in the output that `index` names, row-major. */
 static bool find_output(const struct explain_state *state, const struct convolve_shape *shape, size_t *place,
                         struct convolve_error *error)
 {
-    char shown[256], pointer[64];
+    const struct convolve_shape_text shown = convolve_shape_text(shape);
+    char pointer[64];
 
     *place = 0;
-    show_shape(shown, sizeof shown, shape);
     if (state->index_count != shape->rank)
         return convolve_fail(error, "invalid-value", "/index",
                              "%s of %u; the output has the shape %s, so index is a list of %u integer%s",
                              state->index_listed ? "a list" : "an integer in place of a list", state->index_count,
-                             shown, shape->rank, shape->rank == 1 ? "" : "s");
+                             shown.text, shape->rank, shape->rank == 1 ? "" : "s");
     for (unsigned i = 0; i < shape->rank; i++) {
         const int64_t index = state->index[i];
         if (index < 0 || (uint64_t)index >= shape->size[i]) {
@@ -191,7 +182,7 @@ static bool find_output(const struct explain_state *state, const struct convolve
                                      "the output is empty: there is nothing to explain");
             return convolve_fail(error, "invalid-value", pointer,
                                  "%lld is not in the output, whose shape is %s: along axis %u it is 0 to %zu",
-                                 (long long)index, shown, i, shape->size[i] - 1);
+                                 (long long)index, shown.text, i, shape->size[i] - 1);
         }
         *place = *place * shape->size[i] + (size_t)index;
     }
